@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "llm_service/tokenizer.h"
+
+namespace tandem {
+
+// Turns sampled tokens into the text of an answer: whole UTF-8 characters only,
+// and nothing that could still turn out to be a stop string. Not thread-safe.
+class AnswerText {
+ public:
+  // `tokenizer` must outlive this. `stop` holds no empty string.
+  AnswerText(const Tokenizer& tokenizer, std::vector<std::string> stop);
+
+  // Takes the next token and returns the text that is certain now. Once a stop
+  // string is complete, the text before it is returned and stopped() is true;
+  // what comes later is ignored. Bytes that can never be UTF-8 become U+FFFD,
+  // one for each maximal part.
+  std::string Add(int token_id);
+
+  // Returns what was held back; an incomplete character becomes U+FFFD.
+  std::string Finish();
+
+  bool stopped() const { return stopped_; }
+
+ private:
+  const Tokenizer& tokenizer_;
+  const std::vector<std::string> stop_;
+  std::string bytes_;  // of an incomplete character
+  std::string held_;   // text that may begin a stop string
+  bool stopped_ = false;
+};
+
+}  // namespace tandem
