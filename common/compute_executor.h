@@ -12,8 +12,8 @@
 namespace tandem {
 
 // One thread that owns one physical device. Whatever touches the device runs
-// here, a piece at a time, in the order of submission; pieces are short (a step,
-// a tile), so engines that share a device take turns.
+// here, a piece at a time, in the order of submission; pieces are short (a
+// step, a tile), so engines that share a device take turns.
 class ComputeExecutor {
  public:
   struct Options {

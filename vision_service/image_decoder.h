@@ -22,9 +22,9 @@ struct DecodeOptions {
 };
 
 // Decodes JPEG, PNG, WebP or BMP, bit-equal with Pillow 12's
-// Image.open(f).convert("RGB"): alpha is dropped, palettes are expanded, grey is
-// repeated. 16-bit grey keeps its high byte where Pillow clips. The first frame
-// of an animation counts.
+// Image.open(f).convert("RGB"): alpha is dropped, palettes are expanded, grey
+// is repeated. 16-bit grey keeps its high byte where Pillow clips. The first
+// frame of an animation counts.
 //
 // INVALID_ARGUMENT IMAGE_INVALID, IMAGE_TRUNCATED, IMAGE_UNSUPPORTED_FORMAT or
 // IMAGE_TOO_LARGE (the bounds of common/image_header.h, checked before pixels

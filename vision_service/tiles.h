@@ -9,11 +9,10 @@
 
 namespace tandem {
 
-// Resizes with Pillow's bicubic filter, bit for bit: horizontal pass first, then
-// vertical, 8-bit intermediate, 22-bit fixed-point weights. The same size is a
-// copy. Sizes > 0. Thread-safe.
-// Source: Pillow 12 src/libImaging/Resample.c; Keys 1981 with a = -0.5, widened
-// when shrinking.
+// Resizes with Pillow's bicubic filter, bit for bit: horizontal pass first,
+// then vertical, 8-bit intermediate, 22-bit fixed-point weights. The same size
+// is a copy. Sizes > 0. Thread-safe. Source: Pillow 12
+// src/libImaging/Resample.c; Keys 1981 with a = -0.5, widened when shrinking.
 RgbImage ResizeBicubic(const RgbImage& image, int width, int height);
 
 // Cuts the image into the grid's square tiles in row-major order, the thumbnail

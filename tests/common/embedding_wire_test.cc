@@ -101,7 +101,8 @@ TEST(EmbeddingAssembler, RefusesMoreThanWasAskedFor) {
       ASSERT_TRUE(assembler.Add(chunk, tiles).ok());
     }
   }
-  const absl::Status status = assembler.Add(ChunksOf(4, RandomTile(4))[0], tiles);
+  const absl::Status status =
+      assembler.Add(ChunksOf(4, RandomTile(4))[0], tiles);
   EXPECT_EQ(ErrorMetadataOf(status)["check"], "tile_index");
 }
 
@@ -196,8 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
                  [](Chunk& c) { SetData(c, c.data().substr(0, 101)); }},
         Mutation{"EarlyEnd", "end_of_tile", kLoss,
                  [](Chunk& c) { c.set_end_of_tile(true); }},
-        Mutation{"NaN", "values", kLoss,
-                 [](Chunk& c) { PutValue(c, 0x7FC0); }},
+        Mutation{"NaN", "values", kLoss, [](Chunk& c) { PutValue(c, 0x7FC0); }},
         Mutation{"MinusInfinity", "values", kLoss,
                  [](Chunk& c) { PutValue(c, 0xFF80); }}),
     [](const auto& info) { return info.param.name; });
