@@ -50,8 +50,8 @@ struct VisionEngine::Stream::State {
   int end = 0;   // behind the run's last
   bool closed = false;
   absl::Status failure;
-  Callback callback;  // waits for tile `next`
-  absl::Duration mark;    // the stream's opening, then its last tile's completion
+  Callback callback;    // waits for tile `next`
+  absl::Duration mark;  // the stream's opening, then its last tile's completion
 
   // Where the time between `mark` and the tile's completion went.
   v1::TileTimings TakeTimings(const StoredTile& tile) {
