@@ -43,6 +43,8 @@ class JsonObject {
   absl::Status ReadInts(absl::string_view key, int64_t min, int64_t max,
                         std::vector<int>& out) const;
 
+  const nlohmann::json& value() const { return value_; }
+
   // INVALID_ARGUMENT "file: path.key problem".
   absl::Status Error(absl::string_view key, absl::string_view problem) const;
 

@@ -1,6 +1,5 @@
 #include "common/model_config.h"
 
-#include <cmath>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,16 +19,17 @@ constexpr int64_t kMaxConfigBytes = 1 << 20;
 
 absl::Status ReadDownsampleRatio(const JsonObject& root, ModelConfig& config) {
   TANDEM_RETURN_IF_ERROR(
-      root.ReadNumber("downsample_ratio", 0.125, 1, config.downsample_ratio));
-  const double factor = 1 / config.downsample_ratio;
-  const int side = config.vision.patches_per_side();
-  if (factor != std::floor(factor) || side % static_cast<int>(factor) != 0) {
-    return root.Error(
-        "downsample_ratio",
-        absl::StrCat("is ", config.downsample_ratio, ", which does not divide ",
-                     side, " patches a side evenly"));
+      root.ReadNumber("downsample_ratio", 0, 1, config.downsample_ratio));
+  if (config.downsample_ratio != 0.5) {
+    return root.Error("downsample_ratio",
+                      absl::StrCat("is ", config.downsample_ratio,
+                                   "; supported is 0.5"));
   }
-  return absl::OkStatus();
+  const int side = config.vision.patches_per_side();
+  if (side % 2 == 0) return absl::OkStatus();
+  return root.Error("downsample_ratio",
+                    absl::StrCat("is 0.5, which does not divide ", side,
+                                 " patches a side evenly"));
 }
 
 absl::Status CheckUniversal(const JsonObject& root) {
