@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "common/preprocessing.h"
@@ -127,7 +128,7 @@ VisionEngine::~VisionEngine() {
 }
 
 absl::StatusOr<v1::ImageRef> VisionEngine::PutImage(absl::string_view file,
-                                                    int max_tiles) {
+                                                    int64_t max_tiles) {
   absl::StatusOr<ImagePtr> made = MakeImage(file, max_tiles);
   if (!made.ok()) {
     CountImage(ImageFormatLabel::kOther, ImageResult::kRejected);
@@ -167,7 +168,7 @@ absl::StatusOr<v1::ImageRef> VisionEngine::PutImage(absl::string_view file,
 }
 
 absl::StatusOr<VisionEngine::ImagePtr> VisionEngine::MakeImage(
-    absl::string_view file, int max_tiles) const {
+    absl::string_view file, int64_t max_tiles) const {
   if (max_tiles < 0 || max_tiles > kMaxTilesPerImage) {
     return FieldError("max_tiles", absl::StrCat(max_tiles, " is outside [0, ",
                                                 kMaxTilesPerImage, "]"));
@@ -175,12 +176,13 @@ absl::StatusOr<VisionEngine::ImagePtr> VisionEngine::MakeImage(
   const Preprocessing preprocessing{
       .profile = options_.profile,
       .tile_size = options_.tile_size,
-      .max_tiles = max_tiles == 0 ? options_.default_max_tiles : max_tiles};
+      .max_tiles = max_tiles == 0 ? options_.default_max_tiles
+                                  : static_cast<int>(max_tiles)};
   auto image = std::make_shared<StoredImage>();
   TANDEM_ASSIGN_OR_RETURN(image->header,
                           ReadImageHeader(file, options_.limits));
   TANDEM_ASSIGN_OR_RETURN(image->grid, preprocessing.GridOf(image->header));
-  image->sha256 = Sha256(file);
+  image->sha256 = absl::HexStringToBytes(Sha256Hex(file));
   image->preprocessing_id = preprocessing.id();
   image->file = std::string(file);
   image->tiles.resize(image->grid.num_tiles());

@@ -55,7 +55,7 @@ class VisionEngine {
   // Checks the header, hashes and keeps the file. Errors as PutImage in
   // vision.proto; `max_tiles` 0 is the default. The reference's replica_id is
   // left empty.
-  absl::StatusOr<v1::ImageRef> PutImage(absl::string_view file, int max_tiles)
+  absl::StatusOr<v1::ImageRef> PutImage(absl::string_view file, int64_t max_tiles)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Forgets handles and returns how many there were.
@@ -129,7 +129,7 @@ class VisionEngine {
   using Wakeups = std::vector<std::function<void()>>;
 
   absl::StatusOr<ImagePtr> MakeImage(absl::string_view file,
-                                     int max_tiles) const;
+                                     int64_t max_tiles) const;
   absl::StatusOr<std::shared_ptr<Stream::State>> AddStream(
       absl::string_view handle, int64_t first_tile, int64_t num_tiles)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/embedding_wire.h"
+#include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/log.h"
 #include "common/request_id.h"
@@ -107,8 +108,13 @@ class Refusal final : public grpc::ServerWriteReactor<v1::EmbeddingChunk> {
 }  // namespace
 
 VisionRpc::VisionRpc(v1::ServiceInfo info, VisionEngine& engine,
-                     const CallGate& gate, const Health& health)
-    : info_(std::move(info)), engine_(engine), gate_(gate), health_(health) {}
+                     ComputeExecutor& worker, const CallGate& gate,
+                     const Health& health)
+    : info_(std::move(info)),
+      engine_(engine),
+      worker_(worker),
+      gate_(gate),
+      health_(health) {}
 
 grpc::ServerUnaryReactor* VisionRpc::PutImage(
     grpc::CallbackServerContext* context, const v1::PutImageRequest* request,
@@ -116,21 +122,36 @@ grpc::ServerUnaryReactor* VisionRpc::PutImage(
   if (absl::Status status = gate_.Admit(); !status.ok()) {
     return Answer(context, status);
   }
-  const std::string request_id = AcceptRequestId(request->request_id());
+  // The reactor, and with it request and response, live until Finish.
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::Status queued = worker_.Submit([this, reactor, request, response] {
+    reactor->Finish(ToGrpcStatus(Put(*request, *response)));
+  });
+  if (!queued.ok()) {
+    reactor->Finish(ToGrpcStatus(RetryableError(
+        absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+        "too many images wait to be taken", absl::Milliseconds(500))));
+  }
+  return reactor;
+}
+
+absl::Status VisionRpc::Put(const v1::PutImageRequest& request,
+                            v1::PutImageResponse& response) {
+  const std::string request_id = AcceptRequestId(request.request_id());
   absl::StatusOr<v1::ImageRef> image =
-      engine_.PutImage(request->data(), static_cast<int>(request->max_tiles()));
+      engine_.PutImage(request.data(), request.max_tiles());
   if (!image.ok()) {
     LogInfo("image refused", {{kLogRequestId, request_id},
-                              {"bytes", request->data().size()},
+                              {"bytes", request.data().size()},
                               {"status", image.status()}});
-    return Answer(context, image.status());
+    return image.status();
   }
   image->set_replica_id(info_.replica_id());
   LogDebug("image kept", {{kLogRequestId, request_id},
-                          {"bytes", request->data().size()},
+                          {"bytes", request.data().size()},
                           {"tiles", image->num_tiles()}});
-  *response->mutable_image() = *std::move(image);
-  return Answer(context, absl::OkStatus());
+  *response.mutable_image() = *std::move(image);
+  return absl::OkStatus();
 }
 
 grpc::ServerWriteReactor<v1::EmbeddingChunk>* VisionRpc::StreamEmbeddings(
