@@ -56,7 +56,7 @@ absl::StatusOr<PlannedImage> ReadImage(const v1::ImagePart& part,
                       absl::StrCat(part.max_tiles(), " is outside [0, ",
                                    kMaxTilesPerImage, "]"));
   }
-  if (!Detail_IsValid(part.detail())) {
+  if (!v1::ImagePart::Detail_IsValid(part.detail())) {
     return FieldError(absl::StrCat(field, ".detail"),
                       absl::StrCat(part.detail(), " is no Detail"));
   }

@@ -138,9 +138,9 @@ ChatRpc::ChatRpc(ChatEngine& engine, Clock& clock, const CallGate& gate,
 
 absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
     grpc::CallbackServerContext& context, Streaming streaming) const {
-  ChatEngine::Call call{.request_id = TakeRequestId(context),
-                        .api = Api::kGrpc,
-                        .streaming = streaming};
+  ChatEngine::Call call;
+  call.request_id = TakeRequestId(context);
+  call.streaming = streaming;
   if (absl::Status status = gate_.Admit(); !status.ok()) {
     metrics_.admission_rejections[Rejection::kDraining].Increment();
     return status;
