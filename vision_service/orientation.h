@@ -9,7 +9,9 @@ namespace tandem {
 //
 //   orientation  1 to 8: which corner of the scene the first pixel shows
 //
-// Thread-safe. Source: CIPA DC-008 (Exif 2.32), 4.6.4, Orientation.
+// Thread-safe.
+//
+// Source: CIPA DC-008 (Exif 2.32), 4.6.4, Orientation.
 RgbImage ApplyOrientation(const RgbImage& image, int orientation);
 
 }  // namespace tandem

@@ -11,8 +11,9 @@ namespace tandem {
 // Cuts the image, resized to the grid, into its square tiles in row-major
 // order; the thumbnail, the whole image resized to one tile, comes last where
 // the grid has more than one tile. Each [tile_size, tile_size, 3]. The image's
-// aspect ratio is not kept. Thread-safe. Source: dynamic_preprocess of
-// InternVL 1.5's release.
+// aspect ratio is not kept. Thread-safe.
+//
+// Source: dynamic_preprocess of InternVL 1.5's release, arXiv:2404.16821.
 std::vector<RgbImage> CutTiles(const RgbImage& image, const TileGrid& grid,
                                int tile_size);
 
