@@ -1,9 +1,9 @@
 #include "kernels/reference/reference.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/BFloat16.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -139,12 +139,12 @@ at::Tensor SiluMul(const at::Tensor& gate_up) {
 }
 
 at::Tensor AddResidual(const at::Tensor& x, const at::Tensor& hidden) {
-  return (Widened(hidden) + Widened(x)).to(x.scalar_type());
+  return Widened(hidden).add(Widened(x)).to(x.scalar_type());
 }
 
 at::Tensor AddScaledResidual(const at::Tensor& x, const at::Tensor& scale,
                              const at::Tensor& hidden) {
-  const at::Tensor product = (Widened(scale) * Widened(x)).to(x.scalar_type());
+  const at::Tensor product = Widened(scale).mul(Widened(x)).to(x.scalar_type());
   return AddResidual(product, hidden);
 }
 

@@ -1,5 +1,9 @@
 #include "kernels/linear.h"
 
+#include <gmock/gmock.h>
+
+#include <cmath>
+
 #include "kernels/reference/reference.h"
 #include "tests/fakes/fake_weight_source.h"
 #include "tests/kernels/kernel_case.h"
@@ -18,7 +22,7 @@ TEST_P(LinearTest, EqualsTheReference) {
        {Shape{1, 1, 1}, Shape{1, 96, 160}, Shape{5, 257, 17}, Shape{7, 63, 65},
         Shape{13, 588, 64}, Shape{97, 512, 50}, Shape{200, 300, 129}}) {
     const at::Tensor x = Random({tokens, in}, 1);
-    const at::Tensor weight = Random({out, in}, 2, 1.0f / std::sqrt(in));
+    const at::Tensor weight = Random({out, in}, 2, 1 / std::sqrt(static_cast<float>(in)));
     const at::Tensor bias = Random({out}, 3);
     at::Tensor y = Empty({tokens, out});
     Linear(x, LinearWeight::FromTensor(weight, bias), y);
@@ -92,8 +96,8 @@ absl::Status LoadStatus(const FakeWeightSource& source, int64_t out, int64_t in,
 
 TEST(LinearWeightTest, LoadingNamesTheTensorThatDoesNotFit) {
   FakeWeightSource source;
-  source.Add("w", at::Tensor(FakeWeightSource::Ones({8, 4})));
-  source.Add("b", at::Tensor(FakeWeightSource::Ones({7})));
+  source.Add("w", FakeWeightSource::Ones({8, 4}));
+  source.Add("b", FakeWeightSource::Ones({7}));
   EXPECT_TRUE(LoadStatus(source, 8, 4).ok());
   for (const absl::Status& status :
        {LoadStatus(source, 9, 4), LoadStatus(source, 7, 4),

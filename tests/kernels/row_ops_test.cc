@@ -45,7 +45,7 @@ TEST_P(RowOpsTest, RmsNormOfTinyValuesIsHeldByEpsilon) {
 
 TEST_P(RowOpsTest, LayerNormEqualsTheReference) {
   for (const int64_t size : kSizes) {
-    const at::Tensor x = Random({5, size}, size) + 3;
+    const at::Tensor x = Random({5, size}, size).add(3);
     const at::Tensor weight = Random({size}, 2), bias = Random({size}, 3);
     at::Tensor out = Empty({5, size});
     LayerNorm(x, weight, bias, 1e-5f, out);
@@ -114,7 +114,7 @@ TEST_P(RowOpsTest, AResidualMayBeOneRowForAll) {
   const at::Tensor row = Random({1, 40}, 1), hidden = Random({3, 40}, 2);
   at::Tensor sum = hidden.clone();
   AddResidual(row.expand({3, 40}), sum);
-  ExpectEqual(sum, hidden + row);
+  ExpectEqual(sum, hidden.add(row));
 }
 
 TEST_P(RowOpsTest, RopeEqualsTheReference) {
