@@ -22,7 +22,8 @@ TEST_P(LinearTest, EqualsTheReference) {
        {Shape{1, 1, 1}, Shape{1, 96, 160}, Shape{5, 257, 17}, Shape{7, 63, 65},
         Shape{13, 588, 64}, Shape{97, 512, 50}, Shape{200, 300, 129}}) {
     const at::Tensor x = Random({tokens, in}, 1);
-    const at::Tensor weight = Random({out, in}, 2, 1 / std::sqrt(static_cast<float>(in)));
+    const at::Tensor weight =
+        Random({out, in}, 2, 1 / std::sqrt(static_cast<float>(in)));
     const at::Tensor bias = Random({out}, 3);
     at::Tensor y = Empty({tokens, out});
     Linear(x, LinearWeight::FromTensor(weight, bias), y);
