@@ -36,8 +36,8 @@ struct AnswerEnd {
 };
 
 // The ring between the engine, which writes an answer, and the call that reads
-// it. It holds `capacity` tokens: a full ring pauses the sequence, it never loses
-// a token. Thread-safe; one writer, one reader.
+// it. It holds `capacity` tokens: a full ring pauses the sequence, it never
+// loses a token. Thread-safe; one writer, one reader.
 class Answer {
  public:
   // `on_ready` is called, never under a lock, when there is something to read

@@ -9,7 +9,9 @@ namespace tandem {
 
 AnswerDelivery::AnswerDelivery(absl::Duration period,
                                std::function<void()> on_tick)
-    : period_(period), on_tick_(std::move(on_tick)), thread_([this] { Loop(); }) {}
+    : period_(period),
+      on_tick_(std::move(on_tick)),
+      thread_([this] { Loop(); }) {}
 
 AnswerDelivery::~AnswerDelivery() {
   {

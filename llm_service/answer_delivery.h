@@ -12,10 +12,10 @@
 
 namespace tandem {
 
-// A thread that tells readers about new tokens, so that the engine's thread does
-// not spend its steps in the network stack. It also beats: `on_tick` is called
-// once a `period`, for whatever has to happen although nothing arrives. What
-// waits here is bounded by the answers alive: each is queued once at most.
+// A thread that tells readers about new tokens, so that the engine's thread
+// does not spend its steps in the network stack. It also beats: `on_tick` is
+// called once a `period`, for whatever has to happen although nothing arrives.
+// What waits here is bounded by the answers alive: each is queued once at most.
 class AnswerDelivery {
  public:
   AnswerDelivery(absl::Duration period, std::function<void()> on_tick);

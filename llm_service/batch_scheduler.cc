@@ -21,8 +21,7 @@ absl::Status BatchScheduler::Add(Sequence& sequence) {
         absl::StatusCode::kResourceExhausted, reason::kOverloaded,
         absl::StrCat(num_waiting(), " sequences are waiting, at most ",
                      options_.max_waiting),
-        absl::Seconds(1),
-        {{"limit", absl::StrCat(options_.max_waiting)}});
+        absl::Seconds(1), {{"limit", absl::StrCat(options_.max_waiting)}});
   }
   waiting_.push_back(&sequence);
   return absl::OkStatus();
@@ -44,7 +43,8 @@ std::vector<PlannedRow> BatchScheduler::Plan(std::vector<Sequence*>& admitted) {
   Admit(admitted);
   std::vector<PlannedRow> rows;
   for (Sequence* sequence : running_) {
-    if (sequence->decoding() && !sequence->paused) rows.push_back({sequence, 1});
+    if (sequence->decoding() && !sequence->paused)
+      rows.push_back({sequence, 1});
   }
   int budget = options_.max_prefill_tokens;
   for (Sequence* sequence : running_) {
@@ -74,8 +74,8 @@ void BatchScheduler::Admit(std::vector<Sequence*>& admitted) {
 
 int BatchScheduler::NextChunk(const Sequence& sequence) const {
   const int chunk = options_.max_prefill_tokens;
-  const int border = std::min(
-      (sequence.num_cached / chunk + 1) * chunk, sequence.num_prompt);
+  const int border =
+      std::min((sequence.num_cached / chunk + 1) * chunk, sequence.num_prompt);
   if (sequence.ready_frontier >= border) return border - sequence.num_cached;
   const int ready = sequence.ready_frontier - sequence.num_cached;
   return ready >= options_.min_frontier_tokens ? ready : 0;

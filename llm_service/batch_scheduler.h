@@ -11,15 +11,15 @@ namespace tandem {
 // The plain continuous batch: first come, first served.
 //
 // A sequence starts when it is the oldest that waits, fewer than `max_running`
-// run, and the blocks for its whole prompt and answer are free: they are its own
-// from then on, so nothing is ever preempted. A step holds one token of every
-// sequence that decodes, and beside them prefill chunks, oldest first, of
+// run, and the blocks for its whole prompt and answer are free: they are its
+// own from then on, so nothing is ever preempted. A step holds one token of
+// every sequence that decodes, and beside them prefill chunks, oldest first, of
 // `max_prefill_tokens` together.
 //
 // Chunks end at multiples of `max_prefill_tokens`, at the frontier of the tiles
 // that have come, or with the prompt: never where another sequence's load would
-// put the cut. A frontier that brings fewer than `min_frontier_tokens` is waited
-// out, since a step costs about the same whatever it holds.
+// put the cut. A frontier that brings fewer than `min_frontier_tokens` is
+// waited out, since a step costs about the same whatever it holds.
 class BatchScheduler final : public Scheduler {
  public:
   struct Options {

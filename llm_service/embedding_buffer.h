@@ -31,8 +31,8 @@ class EmbeddingBuffer {
   int num_arrived() const { return num_arrived_; }
 
   // The embedding rows among prompt tokens [first, first + count), which end at
-  // or before the frontier; first_slot counts from `slot` for token `first`. The
-  // data is borrowed from this until Release.
+  // or before the frontier; first_slot counts from `slot` for token `first`.
+  // The data is borrowed from this until Release.
   std::vector<EmbeddingRows> Rows(int first, int count, int slot) const;
 
   // Drops the tiles that end at or before prompt token `end` and returns how

@@ -9,9 +9,9 @@
 namespace tandem {
 
 // Who has which KV blocks, by number; the memory itself is the step runner's.
-// Blocks are 1 .. num_blocks: block 0 is scratch and never given away. The lowest
-// free numbers go first, so that memory that was never needed is never touched.
-// Not thread-safe: the engine's thread owns it.
+// Blocks are 1 .. num_blocks: block 0 is scratch and never given away. The
+// lowest free numbers go first, so that memory that was never needed is never
+// touched. Not thread-safe: the engine's thread owns it.
 class KvBlockPool {
  public:
   // Some blocks, given back when it goes. The pool must outlive it.

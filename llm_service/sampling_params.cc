@@ -39,8 +39,8 @@ struct Range {
 absl::Status CheckRange(absl::string_view name, float value,
                         const Range& range) {
   if (range.Holds(value)) return absl::OkStatus();
-  return FieldError(Field(name), absl::StrCat(value, " is outside ",
-                                              range.ToString()));
+  return FieldError(Field(name),
+                    absl::StrCat(value, " is outside ", range.ToString()));
 }
 
 absl::Status CheckCount(absl::string_view name, int count, int max) {
@@ -70,8 +70,8 @@ absl::Status ReadShape(const v1::Sampling& sampling,
   const GenerationConfig& generation = defaults.generation;
   out.temperature = sampling.has_temperature() ? sampling.temperature()
                                                : DefaultTemperature(generation);
-  out.top_p = sampling.has_top_p() ? sampling.top_p()
-                                   : generation.top_p.value_or(1);
+  out.top_p =
+      sampling.has_top_p() ? sampling.top_p() : generation.top_p.value_or(1);
   const uint32_t top_k = sampling.has_top_k()
                              ? sampling.top_k()
                              : std::max(generation.top_k.value_or(0), 0);
@@ -124,9 +124,9 @@ absl::Status ReadLogprobs(const v1::Sampling& sampling, SamplingParams& out) {
                                    kMaxTopLogprobs, "]"));
   }
   if (sampling.top_logprobs() > 0 && !sampling.logprobs()) {
-    return FieldError(Field("top_logprobs"),
-                      absl::StrCat(sampling.top_logprobs(),
-                                   " needs sampling.logprobs"));
+    return FieldError(
+        Field("top_logprobs"),
+        absl::StrCat(sampling.top_logprobs(), " needs sampling.logprobs"));
   }
   out.num_logprobs =
       sampling.logprobs() ? static_cast<int>(sampling.top_logprobs()) : -1;
@@ -146,8 +146,7 @@ absl::Status ReadLength(const v1::Sampling& sampling,
   const uint32_t min_tokens = sampling.min_tokens();
   const int64_t bound =
       plan.max_tokens.value_or(std::numeric_limits<int32_t>::max());
-  if (min_tokens > bound ||
-      min_tokens > std::numeric_limits<int32_t>::max()) {
+  if (min_tokens > bound || min_tokens > std::numeric_limits<int32_t>::max()) {
     return FieldError(Field("min_tokens"),
                       absl::StrCat(min_tokens, " is over max_tokens ", bound));
   }
@@ -161,9 +160,9 @@ absl::Status ReadStopStrings(const v1::Sampling& sampling, SamplingPlan& plan) {
   for (int i = 0; i < sampling.stop_size(); ++i) {
     const size_t bytes = sampling.stop(i).size();
     if (bytes == 0 || bytes > kMaxStopBytes) {
-      return FieldError(absl::StrCat("sampling.stop[", i, "]"),
-                        absl::StrCat(bytes, " bytes are outside [1, ",
-                                     kMaxStopBytes, "]"));
+      return FieldError(
+          absl::StrCat("sampling.stop[", i, "]"),
+          absl::StrCat(bytes, " bytes are outside [1, ", kMaxStopBytes, "]"));
     }
     plan.stop.push_back(sampling.stop(i));
   }

@@ -7,8 +7,8 @@
 
 namespace tandem {
 
-// One token stream as the scheduler sees it: numbers, no tensor and no text. The
-// engine's thread owns it.
+// One token stream as the scheduler sees it: numbers, no tensor and no text.
+// The engine's thread owns it.
 struct Sequence {
   uint64_t id = 0;
 

@@ -12,12 +12,12 @@ namespace tandem {
 // Where the time of one request went before its first token, without gap or
 // overlap. All moments are Clock::Monotonic of this process.
 //
-// Tiles overlap with each other, with the queue and with prefill, so the time is
-// divided by what ended it: the time before a tile's arrival, back to the arrival
-// before it or to the moment it was asked for, went into what that tile went
-// through, the last stage first (encode, encode_queue, preprocess, image_decode);
-// what its own figures do not explain is transfer. The rest is decode_queue until
-// the sequence runs, and prefill from then on.
+// Tiles overlap with each other, with the queue and with prefill, so the time
+// is divided by what ended it: the time before a tile's arrival, back to the
+// arrival before it or to the moment it was asked for, went into what that tile
+// went through, the last stage first (encode, encode_queue, preprocess,
+// image_decode); what its own figures do not explain is transfer. The rest is
+// decode_queue until the sequence runs, and prefill from then on.
 class StageTimeline {
  public:
   explicit StageTimeline(absl::Duration received) : received_(received) {}
