@@ -19,6 +19,11 @@ Answer::Batch Answer::Read() {
   return batch;
 }
 
+absl::Status Answer::failure() const {
+  absl::MutexLock lock(&mutex_);
+  return batch_.end.has_value() ? batch_.end->status : absl::OkStatus();
+}
+
 void Answer::Cancel() {
   cancelled_ = true;
   on_reader_();
@@ -33,7 +38,7 @@ bool Answer::Push(AnswerToken token) {
 bool Answer::End(AnswerEnd end) {
   absl::MutexLock lock(&mutex_);
   batch_.end = std::move(end);
-  return MustTell();
+  return MustTell() || !batch_.end->status.ok();
 }
 
 bool Answer::full() const {

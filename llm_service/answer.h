@@ -41,7 +41,8 @@ struct AnswerEnd {
 class Answer {
  public:
   // `on_ready` is called, never under a lock, when there is something to read
-  // and the reader has not been told since its last Read. `on_reader` is called
+  // and the reader has not been told since its last Read, and when the answer
+  // has failed. `on_reader` is called
   // by the reader when a full ring has room again, and when it cancels.
   Answer(int capacity, std::function<void()> on_ready,
          std::function<void()> on_reader);
@@ -53,6 +54,8 @@ class Answer {
   };
   // Everything there is now; empty when there is nothing.
   Batch Read() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Not OK where the answer has failed and the end was not read yet.
+  absl::Status failure() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Nobody reads any more. The engine ends the sequence within a step.
   void Cancel();
 
