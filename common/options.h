@@ -12,7 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/config_file.h"
 #include "common/host_port.h"
+#include "common/option_arguments.h"
 
 namespace tandem {
 
@@ -62,8 +64,9 @@ std::string ShowOption(const std::optional<T>& value) {
 // A value comes from `--name value` (or `--name=value`), else the environment
 // variable TANDEM_NAME (`max-tiles`: TANDEM_MAX_TILES), else the key `name` of
 // the TOML file given by `--config` (or TANDEM_CONFIG), else it stays what the
-// variable held. An unknown option or key is an error; an unknown TANDEM_*
-// variable is not. Every program also has --config, --log-level, --log-format,
+// variable held. An empty environment variable counts as not set. An unknown
+// option or key is an error; an unknown TANDEM_* variable is not. Every program
+// also has --config, --log-level, --log-format,
 // --help and --version.
 //
 // `usage` is what --help shows for the value and what is allowed: "a|b|c" takes
@@ -83,11 +86,13 @@ class CommandLine {
 
    private:
     friend class CommandLine;
-    enum class Kind { kValue, kFlag, kList, kPositional };
-    Kind kind_ = Kind::kValue;
+    std::string Variable() const;
+    std::string Label() const;
+
+    OptionKind kind_ = OptionKind::kValue;
     std::string name_, usage_, help_, group_, default_;
     bool required_ = false;
-    // Parses and stores; lists get all values, everything else one.
+    bool only_argument_ = false;  // --help: neither variable nor key
     std::function<absl::Status(const std::vector<std::string>&)> set_;
   };
 
@@ -97,6 +102,8 @@ class CommandLine {
     const CommandLine* command = nullptr;
     std::string text;
   };
+  // Answers null for a variable that is not set.
+  using Environment = std::function<const char*(const char*)>;
 
   CommandLine(std::string program, std::string summary);
   ~CommandLine();
@@ -115,7 +122,7 @@ class CommandLine {
 
   template <class T>
   Option& Add(std::string name, std::string usage, T* value, std::string help) {
-    return AddOption(Option::Kind::kValue, std::move(name), std::move(usage),
+    return AddOption(OptionKind::kValue, std::move(name), std::move(usage),
                      std::move(help), ShowOption(*value),
                      [value](const std::vector<std::string>& texts) {
                        return ParseOption(texts.front(), value);
@@ -130,16 +137,17 @@ class CommandLine {
   // A list whose entries pass CheckTarget; also separated by commas.
   Option& AddTargets(std::string name, std::vector<std::string>* values,
                      std::string help);
-  // The arguments without a name, all of them. Last: at most one per command.
+  // All arguments without a name; `name` is what --help calls them ("PROMPT").
+  // At most one in a program or command.
   Option& AddPositional(std::string name, std::vector<std::string>* values,
                         std::string help);
 
+  // "tandem serve".
   const std::string& name() const { return name_; }
 
-  // Reads `arguments` (without the program's name). `environment` answers null
-  // for a variable that is not set. INVALID_ARGUMENT with one line that names
-  // the option, the value and where it came from.
-  using Environment = std::function<const char*(const char*)>;
+  // Reads `arguments` (without the program's name) into the variables.
+  // INVALID_ARGUMENT with one line that says which option, which value, and
+  // where it came from.
   absl::StatusOr<Outcome> Parse(const std::vector<std::string>& arguments,
                                 const Environment& environment);
 
@@ -152,23 +160,33 @@ class CommandLine {
   std::string Help() const;
 
  private:
-  struct Source;  // one value's origin, for messages
+  using Strings = std::vector<std::string>;
+  struct Given;
 
   Option& AddOption(
-      Option::Kind kind, std::string name, std::string usage, std::string help,
+      OptionKind kind, std::string name, std::string usage, std::string help,
       std::string default_text,
       std::function<absl::Status(const std::vector<std::string>&)> set);
+  void AddCommonOptions();
+  absl::StatusOr<Outcome> ParseCommand(const Strings& arguments,
+                                       const Environment& environment);
+  absl::Status SetOptions(const GivenArguments& arguments,
+                          const Environment& environment);
+  absl::Status CheckKeys(const std::string& file,
+                         const std::vector<ConfigEntry>& entries) const;
+  static absl::Status SetOption(const Option& option, const Given& given);
+  std::string OptionHelp() const;
+  std::string PositionalUsage() const;
 
-  const std::string name_;
-  const std::string summary_;
+  const std::string name_, word_, summary_;
   std::string group_ = "Options";
   std::vector<std::unique_ptr<Option>> options_;
   std::vector<std::unique_ptr<CommandLine>> commands_;
   std::vector<std::string> examples_;
   const CommandLine* chosen_ = this;
-  std::string config_file_;
-  std::string log_level_ = "info";
-  std::string log_format_ = "text";
+
+  std::string config_file_, log_level_ = "info", log_format_ = "text";
+  bool help_ = false, version_ = false;
 };
 
 }  // namespace tandem

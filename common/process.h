@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
+#include "common/version.h"  // every program says its version
 
 namespace tandem {
 
@@ -14,10 +15,6 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;
 // Options, files or a port are wrong: starting again will not help (EX_CONFIG).
 inline constexpr int kExitConfig = 78;
-
-// "0.1.0" and the commit it was built from ("unknown" outside a checkout).
-const char* Version();
-const char* Commit();
 
 // kExitConfig for what a person must put right (INVALID_ARGUMENT, NOT_FOUND,
 // FAILED_PRECONDITION, PERMISSION_DENIED, ALREADY_EXISTS, OUT_OF_RANGE,
