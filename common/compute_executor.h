@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -12,8 +14,8 @@
 namespace tandem {
 
 // One thread that owns one physical device. Whatever touches the device runs
-// here, a piece at a time, in the order of submission; pieces are short (a step,
-// a tile), so engines that share a device take turns.
+// here, a piece at a time, in the order of submission; pieces are short (a
+// step, a tile), so engines that share a device take turns.
 class ComputeExecutor {
  public:
   struct Options {
@@ -48,7 +50,7 @@ class ComputeExecutor {
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time last_beat_ ABSL_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point last_beat_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

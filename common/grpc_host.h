@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "common/grpc_metrics.h"
+#include "common/health.h"
+#include "common/host_port.h"
+#include "common/options.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/server.h"
+
+namespace tandem {
+
+// A gRPC server as all of ours are: bounded messages, streams and metadata, no
+// compression, keepalive, health, reflection, and a shutdown that loses no
+// call.
+//
+// Health service names: "" and "readiness" (takes calls), "liveness" (its
+// engines move), and each service's own name (takes calls). They follow
+// `health`, and turn NOT_SERVING for good when Shutdown begins.
+class GrpcHost {
+ public:
+  struct Options {
+    // Empty: reached through InProcessChannel only.
+    std::optional<HostPort> listen;
+    bool reflection = true;
+    // Late callers are still served after health has said no.
+    absl::Duration pre_drain = absl::Seconds(5);
+    // Calls in flight may finish, and are then cancelled.
+    absl::Duration drain = absl::Seconds(120);
+    // Of gRPC's own buffers.
+    size_t memory_quota_bytes = size_t{1} << 30;
+  };
+  // A service and the gate that its handlers ask; both outlive the host.
+  struct Service {
+    std::string name;  // VisionService::service_full_name()
+    grpc::Service* service;
+    CallGate* gate;
+  };
+
+  // Everything borrowed must outlive the host. FAILED_PRECONDITION when the
+  // address cannot be bound. Logs where it listens.
+  static absl::StatusOr<std::unique_ptr<GrpcHost>> Start(
+      const Options& options, std::vector<Service> services, Health& health,
+      GrpcMetrics& metrics);
+  // Cancels what Shutdown has not ended.
+  ~GrpcHost();
+
+  // Where it listens, with the port that was picked; empty if nowhere.
+  const std::optional<HostPort>& address() const { return address_; }
+
+  // A channel without a socket, with the arguments of MakeChannel.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // Calls of the hosted services that have not ended.
+  int calls_in_flight() const;
+
+  // 1. Health says no; late calls are still served for `pre_drain`. 2. The
+  // gates close and calls in flight get `drain` to finish. 3. The rest is
+  // cancelled. `hurry`, once notified, leads straight to 3. Returns when no
+  // handler runs.
+  void Shutdown(const absl::Notification& hurry);
+
+ private:
+  class InFlight;
+
+  GrpcHost(const Options& options, std::vector<Service> services,
+           Health& health);
+  void FollowHealth();
+  void CancelRest();
+
+  const Options options_;
+  const std::vector<Service> services_;
+  Health& health_;
+  std::shared_ptr<InFlight> in_flight_;  // shared with the interceptor
+  std::unique_ptr<grpc::Server> server_;
+  std::optional<HostPort> address_;
+  GrpcMetrics* metrics_ = nullptr;
+  std::atomic<bool> stopping_ = false;
+  std::thread health_thread_;
+};
+
+// --listen (if `options->listen` holds a default), --reflection, --pre-drain,
+// --drain.
+void AddGrpcHostOptions(CommandLine& line, GrpcHost::Options* options);
+
+}  // namespace tandem

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+
+namespace tandem {
+
+// Whether this process lives, has started and can take calls: one object a
+// process, read by the admin listener, the gRPC health service and metrics.
+//
+//   started  every condition has been true at the same time once
+//   ready    every condition is true, no engine is late, not draining
+//   live     no engine has been silent for longer than `not_live_after`
+//
+// Looks at this process only, never at another one's health. Thread-safe.
+class Health {
+ public:
+  struct Options {
+    // An engine's silence; longer than its longest piece of work.
+    absl::Duration not_ready_after = absl::Seconds(10);
+    absl::Duration not_live_after = absl::Seconds(30);
+  };
+  struct State {
+    bool live = true, started = false, ready = false, draining = false;
+    // Why not ready ("waiting for weights"), else why not live; empty if both.
+    std::string reason;
+    bool operator==(const State&) const = default;
+  };
+  struct Heartbeat {
+    std::string engine;
+    absl::Duration age;
+  };
+
+  Health(Options options, Clock& clock);
+
+  // A condition of readiness, false until SetCondition: "weights",
+  // "backends asked". Add all of them before any is set.
+  void AddCondition(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetCondition(const std::string& name, bool fulfilled)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // An engine that must keep moving. `age` (ComputeExecutor::HeartbeatAge) is
+  // called from any thread, must not wait for work, and must stay valid until
+  // RemoveHeartbeat returns.
+  void AddHeartbeat(const std::string& engine,
+                    std::function<absl::Duration()> age)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void RemoveHeartbeat(const std::string& engine) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Never ready again.
+  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  State Get() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<Heartbeat> Heartbeats() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Waits until the state differs from `last`, or `timeout`; answers the state.
+  // Lateness of engines is looked at when the wait ends, so keep it short.
+  State WaitForChange(const State& last, absl::Duration timeout) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  State GetLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  Clock& clock_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, bool> conditions_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::function<absl::Duration()>> heartbeats_
+      ABSL_GUARDED_BY(mutex_);
+  bool started_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Whether one service takes new calls: its handlers ask first. Apart from
+// Health, because in `tandem serve` the gateway stops taking calls while the
+// services behind it still finish theirs. Thread-safe.
+class CallGate {
+ public:
+  // OK, or UNAVAILABLE DRAINING with a delay after which another replica, or
+  // this one restarted, will answer.
+  absl::Status Admit() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void Close() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  mutable absl::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tandem

@@ -1,0 +1,191 @@
+#include "common/errors.h"
+
+#include <memory>
+#include <string>
+
+#include "common/grpc_status.h"
+#include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "tandem/v1/vision.grpc.pb.h"
+
+namespace tandem {
+namespace {
+
+using absl::StatusCode;
+using testing::ElementsAre;
+using testing::Pair;
+
+TEST(Errors, CarryReasonAndMetadata) {
+  const absl::Status status =
+      MakeError(StatusCode::kInvalidArgument, reason::kContextLengthExceeded,
+                "9 tokens do not fit into 8",
+                {{"promptTokens", "9"}, {"maxTokens", "8"}});
+  EXPECT_EQ(status.message(), "9 tokens do not fit into 8");
+  EXPECT_EQ(ErrorReason(status), "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_THAT(ErrorMetadataOf(status),
+              ElementsAre(Pair("maxTokens", "8"), Pair("promptTokens", "9")));
+  EXPECT_EQ(RetryDelay(status), absl::nullopt);
+  EXPECT_EQ(ErrorField(status), "");
+}
+
+TEST(Errors, NameTheField) {
+  const absl::Status status =
+      FieldError("sampling.top_p", "2 is outside (0, 1]");
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "sampling.top_p: 2 is outside (0, 1]");
+  EXPECT_EQ(ErrorReason(status), "FIELD_INVALID");
+  EXPECT_EQ(ErrorField(status), "sampling.top_p");
+  EXPECT_EQ(
+      ErrorReason(FieldError("image", reason::kImageTooLarge, "41 megapixels")),
+      "IMAGE_TOO_LARGE");
+}
+
+TEST(Errors, PrefixReachesMessageAndField) {
+  const absl::Status status =
+      PrefixField(FieldError("max_tiles", "41"), "messages[0].");
+  EXPECT_EQ(status.message(), "messages[0].max_tiles: 41");
+  EXPECT_EQ(ErrorField(status), "messages[0].max_tiles");
+  EXPECT_EQ(ErrorReason(status), "FIELD_INVALID");
+  EXPECT_TRUE(PrefixField(absl::OkStatus(), "x").ok());
+  EXPECT_EQ(PrefixField(absl::NotFoundError("gone"), "a: ").message(),
+            "a: gone");
+}
+
+TEST(Errors, CarryTheRetryDelay) {
+  const absl::Status status =
+      RetryableError(StatusCode::kUnavailable, reason::kDraining, "draining",
+                     absl::Milliseconds(2500));
+  EXPECT_EQ(RetryDelay(status), absl::Milliseconds(2500));
+  EXPECT_EQ(RetryDelay(RetryableError(StatusCode::kUnavailable, "X", "",
+                                      -absl::Seconds(1))),
+            absl::ZeroDuration());
+  EXPECT_EQ(RetryDelay(RetryableError(StatusCode::kUnavailable, "X", "",
+                                      absl::InfiniteDuration())),
+            absl::Hours(24));
+}
+
+TEST(Errors, WithoutDetailsAnswerEmpty) {
+  const absl::Status status = absl::InternalError("plain");
+  EXPECT_EQ(ErrorReason(status), "");
+  EXPECT_TRUE(ErrorMetadataOf(status).empty());
+  EXPECT_EQ(ErrorReason(absl::OkStatus()), "");
+}
+
+TEST(Errors, CutTextBetweenCharactersAndRepairIt) {
+  std::string chinese;
+  for (int i = 0; i < 1000; ++i) chinese += "\xE7\x93\xA6";  // 3 bytes each
+  const absl::Status cut = MakeError(StatusCode::kInternal, "X", chinese);
+  EXPECT_LE(cut.message().size(), 768u);
+  EXPECT_EQ((cut.message().size() - 3) % 3, 0u);
+  EXPECT_EQ(cut.message().substr(cut.message().size() - 3), "...");
+  const absl::Status repaired = MakeError(StatusCode::kInternal, "X",
+                                          "a\xFF\xC0\x80z\xED\xA0\x80\xE7\x93");
+  EXPECT_EQ(repaired.message(), "a???z?????");
+  EXPECT_EQ(MakeError(StatusCode::kInternal, "X", std::string(768, 'm'))
+                .message()
+                .size(),
+            768u);
+}
+
+TEST(GrpcStatus, OkStaysOk) {
+  EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
+  EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());
+}
+
+TEST(GrpcStatus, ThereAndBackKeepsEverything) {
+  const absl::Status status = PrefixField(
+      FieldError("content[2].image", reason::kImageTruncated, "ends early"),
+      "m.");
+  EXPECT_EQ(FromGrpcStatus(ToGrpcStatus(status)), status);
+}
+
+TEST(GrpcStatus, AFailureWithoutReasonGetsOne) {
+  EXPECT_EQ(
+      ErrorReason(FromGrpcStatus(ToGrpcStatus(absl::InternalError("bug")))),
+      "INTERNAL");
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(ToGrpcStatus(absl::AbortedError("x")))),
+            "ABORTED");
+}
+
+TEST(GrpcStatus, LibraryMadeStatusesNeedNoDetails) {
+  const absl::Status down =
+      FromGrpcStatus({grpc::StatusCode::UNAVAILABLE, "connect failed"});
+  EXPECT_EQ(down.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(down), "BACKEND_UNAVAILABLE");
+  const absl::Status large =
+      FromGrpcStatus({grpc::StatusCode::RESOURCE_EXHAUSTED, "larger"});
+  EXPECT_EQ(large.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(large), "");
+  EXPECT_EQ(FromGrpcStatus({static_cast<grpc::StatusCode>(77), "?"}).code(),
+            StatusCode::kUnknown);
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::INTERNAL, "x", "no protobuf"})
+                .message(),
+            "x");
+}
+
+TEST(GrpcStatus, PayloadsOfOthersStayHome) {
+  absl::Status status = MakeError(StatusCode::kInternal, "X", "x");
+  status.SetPayload("type.googleapis.com/secret.Thing", absl::Cord("hidden"));
+  const grpc::Status wire = ToGrpcStatus(status);
+  EXPECT_EQ(wire.error_details().find("hidden"), std::string::npos);
+}
+
+// A server that fails every PutImage with a given status.
+class Failing final : public v1::VisionService::Service {
+ public:
+  absl::Status status;
+  grpc::Status PutImage(grpc::ServerContext*, const v1::PutImageRequest*,
+                        v1::PutImageResponse*) override {
+    return ToGrpcStatus(status);
+  }
+};
+
+// Over a socket, with the metadata limits of an unconfigured peer.
+absl::Status Roundtrip(const absl::Status& status) {
+  Failing service;
+  service.status = status;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto stub = v1::VisionService::NewStub(grpc::CreateChannel(
+      "127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  v1::PutImageResponse response;
+  return FromGrpcStatus(stub->PutImage(&context, {}, &response));
+}
+
+TEST(GrpcStatus, TheLargestErrorSurvivesTheWire) {
+  std::string chinese;
+  for (int i = 0; i < 5000; ++i) chinese += "\xE7\x93\xA6";
+  ErrorMetadata metadata;
+  for (int i = 0; i < 100; ++i) metadata["key" + std::to_string(i)] = chinese;
+  absl::Status largest =
+      RetryableError(StatusCode::kResourceExhausted, reason::kOverloaded,
+                     chinese, absl::Seconds(3), metadata);
+  google::rpc::BadRequest request;
+  request.add_field_violations()->set_field(std::string(9000, 'f'));
+  largest.SetPayload("type.googleapis.com/google.rpc.BadRequest",
+                     absl::Cord(request.SerializeAsString()));
+  EXPECT_LT(ToGrpcStatus(largest).error_details().size(), 4096u);
+
+  const absl::Status received = Roundtrip(largest);
+  EXPECT_EQ(received.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(received), "OVERLOADED");
+  EXPECT_EQ(received.message(), largest.message());
+  EXPECT_EQ(RetryDelay(received), absl::Seconds(3));
+  EXPECT_FALSE(ErrorMetadataOf(received).empty());
+}
+
+TEST(GrpcStatus, AFieldErrorSurvivesTheWire) {
+  const absl::Status sent =
+      FieldError("image\xFF", reason::kImageInvalid, "no image \xF0\x28");
+  EXPECT_EQ(Roundtrip(sent), sent);
+}
+
+}  // namespace
+}  // namespace tandem
