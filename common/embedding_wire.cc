@@ -137,15 +137,16 @@ absl::Status EmbeddingAssembler::Check(const v1::EmbeddingChunk& chunk) const {
   }
   if (chunk.dtype() != ToProto(format_.dtype)) {
     return Incompatible(
-        "dtype", absl::StrCat("dtype is ", v1::DType_Name(chunk.dtype()),
-                              ", not ", v1::DType_Name(ToProto(format_.dtype))));
+        "dtype",
+        absl::StrCat("dtype is ", v1::DType_Name(chunk.dtype()), ", not ",
+                     v1::DType_Name(ToProto(format_.dtype))));
   }
   if (chunk.shape_size() != 2 ||
       chunk.shape(0) != static_cast<uint32_t>(format_.tokens_per_tile) ||
       chunk.shape(1) != static_cast<uint32_t>(format_.hidden_size)) {
-    return Incompatible("shape",
-                        absl::StrCat("the shape is not [", format_.tokens_per_tile,
-                                     ", ", format_.hidden_size, "]"));
+    return Incompatible(
+        "shape", absl::StrCat("the shape is not [", format_.tokens_per_tile,
+                              ", ", format_.hidden_size, "]"));
   }
   if (chunk.request_id() != run_.request_id) {
     return Corrupt("request_id", "it belongs to another request");
@@ -170,15 +171,15 @@ absl::Status EmbeddingAssembler::Check(const v1::EmbeddingChunk& chunk) const {
   if (chunk.offset() != have) return Differs("offset", chunk.offset(), have);
   const std::string& data = chunk.data();
   if (data.empty() || data.size() > kMaxChunkBytes) {
-    return Corrupt("data", absl::StrCat("it carries ", data.size(),
-                                        " bytes, outside [1, ", kMaxChunkBytes,
-                                        "]"));
+    return Corrupt(
+        "data", absl::StrCat("it carries ", data.size(), " bytes, outside [1, ",
+                             kMaxChunkBytes, "]"));
   }
   // have <= total here, so the subtraction cannot wrap.
   if (data.size() > total - have) {
-    return Corrupt("data", absl::StrCat("bytes ", have, " to ",
-                                        have + data.size(), " pass the tile's ",
-                                        total));
+    return Corrupt("data",
+                   absl::StrCat("bytes ", have, " to ", have + data.size(),
+                                " pass the tile's ", total));
   }
   if (data.size() % ElementSize(format_.dtype) != 0) {
     return Corrupt("data", "it ends inside a value");

@@ -23,7 +23,7 @@ EmbeddingFormat Format() {
           .fingerprint = "f00d"};
 }
 
-EmbeddingRun Run() {
+EmbeddingRun TheRun() {
   return {.request_id = "r1",
           .image_index = 2,
           .tile_count = 5,
@@ -45,7 +45,7 @@ std::vector<Chunk> ChunksOf(int tile_index, const std::string& tile) {
   std::vector<Chunk> chunks;
   for (size_t offset = 0; offset < tile.size(); offset += kMaxChunkBytes) {
     chunks.push_back(
-        MakeEmbeddingChunk(Format(), Run(), tile_index, offset, tile));
+        MakeEmbeddingChunk(Format(), TheRun(), tile_index, offset, tile));
   }
   return chunks;
 }
@@ -59,7 +59,7 @@ TEST(Crc32c, MatchesThePublishedVectors) {
 }
 
 TEST(EmbeddingAssembler, PutsTilesTogetherBitForBit) {
-  EmbeddingAssembler assembler(Format(), Run());
+  EmbeddingAssembler assembler(Format(), TheRun());
   std::vector<EmbeddingTile> tiles;
   for (int index = 1; index <= 3; ++index) {
     std::vector<Chunk> chunks = ChunksOf(index, RandomTile(index));
@@ -83,7 +83,7 @@ TEST(EmbeddingAssembler, PutsTilesTogetherBitForBit) {
 }
 
 TEST(EmbeddingAssembler, NamesTheTileThatIsMissing) {
-  EmbeddingAssembler assembler(Format(), Run());
+  EmbeddingAssembler assembler(Format(), TheRun());
   std::vector<EmbeddingTile> tiles;
   for (const Chunk& chunk : ChunksOf(1, RandomTile(1))) {
     ASSERT_TRUE(assembler.Add(chunk, tiles).ok());
@@ -94,14 +94,15 @@ TEST(EmbeddingAssembler, NamesTheTileThatIsMissing) {
 }
 
 TEST(EmbeddingAssembler, RefusesMoreThanWasAskedFor) {
-  EmbeddingAssembler assembler(Format(), Run());
+  EmbeddingAssembler assembler(Format(), TheRun());
   std::vector<EmbeddingTile> tiles;
   for (int index = 1; index <= 3; ++index) {
     for (const Chunk& chunk : ChunksOf(index, RandomTile(index))) {
       ASSERT_TRUE(assembler.Add(chunk, tiles).ok());
     }
   }
-  const absl::Status status = assembler.Add(ChunksOf(4, RandomTile(4))[0], tiles);
+  const absl::Status status =
+      assembler.Add(ChunksOf(4, RandomTile(4))[0], tiles);
   EXPECT_EQ(ErrorMetadataOf(status)["check"], "tile_index");
 }
 
@@ -131,7 +132,7 @@ void PutValue(Chunk& chunk, uint16_t bits) {
 class EmbeddingMutationTest : public testing::TestWithParam<Mutation> {};
 
 TEST_P(EmbeddingMutationTest, IsRefusedAndNamed) {
-  EmbeddingAssembler assembler(Format(), Run());
+  EmbeddingAssembler assembler(Format(), TheRun());
   std::vector<EmbeddingTile> tiles;
   std::vector<Chunk> chunks = ChunksOf(1, RandomTile(1));
   ASSERT_TRUE(assembler.Add(chunks[0], tiles).ok());
@@ -196,14 +197,13 @@ INSTANTIATE_TEST_SUITE_P(
                  [](Chunk& c) { SetData(c, c.data().substr(0, 101)); }},
         Mutation{"EarlyEnd", "end_of_tile", kLoss,
                  [](Chunk& c) { c.set_end_of_tile(true); }},
-        Mutation{"NaN", "values", kLoss,
-                 [](Chunk& c) { PutValue(c, 0x7FC0); }},
+        Mutation{"NaN", "values", kLoss, [](Chunk& c) { PutValue(c, 0x7FC0); }},
         Mutation{"MinusInfinity", "values", kLoss,
                  [](Chunk& c) { PutValue(c, 0xFF80); }}),
     [](const auto& info) { return info.param.name; });
 
 TEST(EmbeddingAssembler, RefusesBytesBeyondTheTile) {
-  EmbeddingAssembler assembler(Format(), Run());
+  EmbeddingAssembler assembler(Format(), TheRun());
   std::vector<EmbeddingTile> tiles;
   std::vector<Chunk> chunks = ChunksOf(1, RandomTile(1));
   ASSERT_TRUE(assembler.Add(chunks[0], tiles).ok());
