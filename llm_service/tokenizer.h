@@ -11,8 +11,8 @@
 
 namespace tandem {
 
-// Qwen2's byte-level BPE with the model's added tokens. Immutable after loading;
-// thread-safe.
+// Qwen2's byte-level BPE with the model's added tokens. Immutable after
+// loading; thread-safe.
 class Tokenizer {
  public:
   // Reads `directory`/tokenizer.json, or else vocab.json, merges.txt and
@@ -28,9 +28,9 @@ class Tokenizer {
 
   virtual ~Tokenizer() = default;
 
-  // Ids of `text`, with added tokens recognised: for templates and tests. Equals
-  // the `tokenizers` library. INVALID_ARGUMENT where `text` is not UTF-8, with
-  // the byte offset. Linear in the length of the text.
+  // Ids of `text`, with added tokens recognised: for templates and tests.
+  // Equals the `tokenizers` library. INVALID_ARGUMENT where `text` is not
+  // UTF-8, with the byte offset. Linear in the length of the text.
   virtual absl::StatusOr<std::vector<int>> Encode(
       absl::string_view text) const = 0;
 
