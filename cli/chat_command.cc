@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
     return ConnectTo(target);
   }
   EmbeddedServer::Options server = command.server;
-  SetDevices({.both = command.device}, server);
+  SetDevices({.both = command.device, .vision = "", .llm = ""}, server);
   return StartEmbedded(server);
 }
 
