@@ -21,7 +21,7 @@ struct VisionEncoderOptions {
   // Of weights, activations and the embeddings: kFloat32 or kBFloat16.
   DType dtype = DType::kBFloat16;
   std::string device = "cpu";
-  std::string fingerprint;  // for VisionEncoder::format()
+  std::string fingerprint = {};  // for VisionEncoder::format()
   // For tests and probes: told the name and the values, [tokens, size], of each
   // stage when it is done, in this order: "vision.patch_embedding",
   // "vision.embeddings", "vision.layer.N", "vision.pre_shuffle",
