@@ -61,7 +61,9 @@ bool ActiveRequest::TakeToken(const SampledToken& token, absl::Duration now) {
       std::find(stops.begin(), stops.end(), token.token_id) != stops.end();
   AnswerToken out;
   out.token_id = token.token_id;
-  if (!stop_token) out.text = text_.Add(token.token_id);
+  const bool may_stop =
+      sequence_.num_generated() >= generation_.sampling.min_tokens;
+  if (!stop_token) out.text = text_.Add(token.token_id, may_stop);
   out.logprob = token.logprob;
   out.top = token.top;
   out.sampled_at = now;

@@ -41,11 +41,12 @@ AnswerText::AnswerText(const Tokenizer& tokenizer,
                        std::vector<std::string> stop)
     : tokenizer_(tokenizer), stop_(std::move(stop)) {}
 
-std::string AnswerText::Add(int token_id) {
+std::string AnswerText::Add(int token_id, bool may_stop) {
   if (stopped_ || tokenizer_.IsSkipped(token_id)) return "";
   const absl::string_view bytes = tokenizer_.TokenBytes(token_id);
   bytes_.append(bytes.data(), bytes.size());
   DecodeFront(bytes_, held_);
+  if (!may_stop) return std::exchange(held_, "");
   if (CutAtStop()) return std::exchange(held_, "");
   return TakeCertain();
 }

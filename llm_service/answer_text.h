@@ -21,7 +21,10 @@ class AnswerText {
   // one that is complete first counts; of those that end together, the longest.
   // Bytes that can never be UTF-8 become U+FFFD, one for each maximal part. How
   // the text is cut into tokens changes nothing.
-  std::string Add(int token_id);
+  //
+  // Where `may_stop` is false (an answer that must be longer) no stop string is
+  // looked for, and what is certain by then belongs to none.
+  std::string Add(int token_id, bool may_stop = true);
 
   // Returns what was held back; an incomplete character becomes U+FFFD.
   std::string Finish();

@@ -14,27 +14,25 @@ double Milliseconds(absl::Duration duration) {
 
 }  // namespace
 
-std::shared_ptr<GenerateCall> GenerateCall::Make(Clock& clock) {
-  std::shared_ptr<GenerateCall> call(new GenerateCall(clock));
+std::shared_ptr<GenerateCall> GenerateCall::Make(const LlmRpc::Deps& deps) {
+  std::shared_ptr<GenerateCall> call(new GenerateCall(deps));
   call->self_ = call;
   return call;
 }
 
-GenerateCall::GenerateCall(Clock& clock)
-    : clock_(clock), received_(clock.Monotonic()) {}
+GenerateCall::GenerateCall(const LlmRpc::Deps& deps)
+    : deps_(deps), received_(deps.clock.Monotonic()) {}
 
 void GenerateCall::Run(const v1::GenerateRequest& request,
-                       const LlmRpc::Backend& backend,
                        absl::Duration deadline) {
-  auto generation = backend.reader.Read(request);
+  auto generation = deps_.reader.Read(request);
   if (!generation.ok()) return Refuse(generation.status());
   generation->received = received_;
   generation->deadline = deadline;
-  tokenizer_ = &backend.tokenizer;
   logprobs_ = generation->sampling.num_logprobs >= 0;
   // The answer and this call hold each other until OnDone.
-  auto answer = backend.engine.Generate(*std::move(generation),
-                                        [self = self_] { self->Pump(); });
+  auto answer = deps_.engine.Generate(*std::move(generation),
+                                      [self = self_] { self->Pump(); });
   if (!answer.ok()) return Refuse(answer.status());
   Attach(*std::move(answer));
 }
@@ -95,7 +93,7 @@ void GenerateCall::WriteTokens(Answer::Batch batch) {
   chunk_.Clear();
   for (const AnswerToken& token : batch.tokens) AddToken(token);
   const bool any = !batch.tokens.empty();
-  if (any && !first_write_.has_value()) first_write_ = clock_.Monotonic();
+  if (any && !first_write_.has_value()) first_write_ = deps_.clock.Monotonic();
   if (batch.end.has_value() && batch.end->status.ok()) {
     AddEnd(*batch.end);
     finished_ = true;
@@ -114,7 +112,7 @@ void GenerateCall::AddToken(const AnswerToken& token) {
   last_token_ = token.sampled_at;
   if (!logprobs_) return;
   const auto bytes = [this](int id) {
-    return std::string(tokenizer_->TokenBytes(id));
+    return std::string(deps_.tokenizer.TokenBytes(id));
   };
   v1::TokenLogprob& logprob = *chunk_.add_logprobs();
   logprob.set_token_id(token.token_id);
@@ -138,7 +136,7 @@ void GenerateCall::AddEnd(const AnswerEnd& end) {
   // From the first token's write, so that no time is counted twice.
   timings.set_decode(Milliseconds(
       std::max(last_token_ - *first_write_, absl::ZeroDuration())));
-  timings.set_total(Milliseconds(clock_.Monotonic() - received_));
+  timings.set_total(Milliseconds(deps_.clock.Monotonic() - received_));
 }
 
 void GenerateCall::FinishWith(const absl::Status& status) {

@@ -7,11 +7,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "common/clock.h"
 #include "grpcpp/support/server_callback.h"
 #include "llm_service/answer.h"
 #include "llm_service/llm_rpc.h"
-#include "llm_service/tokenizer.h"
 #include "tandem/v1/llm.pb.h"
 
 namespace tandem {
@@ -21,13 +19,12 @@ namespace tandem {
 // answers.
 class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
  public:
-  // The call's first step; `clock` outlives it.
-  static std::shared_ptr<GenerateCall> Make(Clock& clock);
+  static std::shared_ptr<GenerateCall> Make(const LlmRpc::Deps& deps);
 
-  // On a worker: reads the request and hands it to the engine. `request` is
-  // valid until gRPC is done, `backend` for longer.
-  void Run(const v1::GenerateRequest& request, const LlmRpc::Backend& backend,
-           absl::Duration deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+  // On a worker: reads the request, which is valid until gRPC is done, and
+  // hands it to the engine.
+  void Run(const v1::GenerateRequest& request, absl::Duration deadline)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Ends the call without an answer. Once, instead of or in Run.
   void Refuse(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -37,7 +34,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
   void OnDone() override;
 
  private:
-  explicit GenerateCall(Clock& clock);
+  explicit GenerateCall(const LlmRpc::Deps& deps);
 
   void Attach(std::shared_ptr<Answer> answer) ABSL_LOCKS_EXCLUDED(mutex_);
   // Reads what the answer has and writes it, unless a write is in flight.
@@ -48,10 +45,9 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
   void FinishWith(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  Clock& clock_;
+  const LlmRpc::Deps deps_;
   const absl::Duration received_;
   std::shared_ptr<GenerateCall> self_;  // until OnDone
-  const Tokenizer* tokenizer_ = nullptr;
   bool logprobs_ = false;
 
   absl::Mutex mutex_;

@@ -183,7 +183,9 @@ bool VisionReplicas::AskRound() {
     q->stub->async()->GetInfo(
         &q->context, &q->request, &q->response,
         [this, q, &pending, &answered](const grpc::Status& status) {
-          if (status.ok() && q->response.info().ready()) {
+          // Whoever knows its weights can serve what it has given out, even
+          // while it is not ready for more.
+          if (status.ok() && !q->response.info().fingerprint().empty()) {
             ++answered;
             Learn(q->address, q->stub, q->response.info());
             AnswerKnown(/*last_try=*/false, /*all_answered=*/false);
