@@ -15,7 +15,7 @@ int RunService(
         serve) {
   return RunProgram([&](StopSignal& stop) -> absl::Status {
     RealClock clock;
-    Health health({}, clock);
+    Health health;
     health.AddCondition(condition);
     Metrics metrics(build, health);
     GrpcMetrics grpc_metrics(metrics);
