@@ -36,10 +36,10 @@ absl::Status CheckRequest(const v1::ChatRequest& request) {
   }
   const size_t bytes = request.ByteSizeLong();
   if (bytes <= kMaxRequestBytes) return absl::OkStatus();
-  return FieldError("messages",
-                    absl::StrCat("the conversation and its pictures take ",
-                                 bytes, " bytes; a request may have ",
-                                 kMaxRequestBytes));
+  return FieldError(
+      "messages",
+      absl::StrCat("the conversation and its pictures take ", bytes,
+                   " bytes; a request may have ", kMaxRequestBytes));
 }
 
 void Append(v1::ChatChunk& chunk, ChatAnswer& answer) {

@@ -31,14 +31,14 @@ class ChatClient {
   explicit ChatClient(const std::shared_ptr<grpc::Channel>& channel);
 
   // The model called `name`, or the only one that is served where `name` is
-  // empty. NOT_FOUND MODEL_NOT_FOUND, INVALID_ARGUMENT where several are served,
-  // UNAVAILABLE where nobody answers.
+  // empty. NOT_FOUND MODEL_NOT_FOUND, INVALID_ARGUMENT where several are
+  // served, UNAVAILABLE where nobody answers.
   absl::StatusOr<v1::Model> FindModel(const std::string& name);
 
   // Sends the request and waits for the end of the answer; `on_text` gets each
-  // piece as it comes. INVALID_ARGUMENT FIELD_INVALID for text that is not UTF-8
-  // and for a request above 32 MiB, before anything is sent; CANCELLED after
-  // Cancel; else the errors of ChatService.Chat.
+  // piece as it comes. INVALID_ARGUMENT FIELD_INVALID for text that is not
+  // UTF-8 and for a request above 32 MiB, before anything is sent; CANCELLED
+  // after Cancel; else the errors of ChatService.Chat.
   using OnText = std::function<void(absl::string_view)>;
   absl::StatusOr<ChatAnswer> Chat(const v1::ChatRequest& request,
                                   const OnText& on_text)

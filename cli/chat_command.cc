@@ -81,14 +81,13 @@ absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
 int AskOnce(const ChatCommand& command, ChatClient& client,
             Conversation& conversation, Interrupt& interrupt) {
   const bool is_terminal = isatty(STDOUT_FILENO) != 0;
-  const absl::StatusOr<ChatAnswer> answer =
-      AskTurn(client, conversation, interrupt,
-              absl::StrJoin(command.prompt, " "), [&](absl::string_view text) {
-                if (command.json) return;
-                std::cout << (is_terminal ? TerminalText(text)
-                                          : std::string(text))
-                          << std::flush;
-              });
+  const absl::StatusOr<ChatAnswer> answer = AskTurn(
+      client, conversation, interrupt, absl::StrJoin(command.prompt, " "),
+      [&](absl::string_view text) {
+        if (command.json) return;
+        std::cout << (is_terminal ? TerminalText(text) : std::string(text))
+                  << std::flush;
+      });
   if (command.json && answer.ok()) std::cout << AnswerAsJson(*answer);
   if (!command.json || answer.ok()) std::cout << std::endl;
   if (answer.ok()) return kExitOk;

@@ -83,9 +83,10 @@ ChatLoop::Next ChatLoop::OnCommand(const std::string& word,
   } else if (word == "/image") {
     Report(AddImage(rest));
   } else {
-    Report(absl::InvalidArgumentError(absl::StrCat(
-        "unknown command ", word, "; /help lists them (to say something that "
-        "begins with /, put a space in front)")));
+    Report(absl::InvalidArgumentError(
+        absl::StrCat("unknown command ", word,
+                     "; /help lists them (to say something that "
+                     "begins with /, put a space in front)")));
   }
   return Next::kGoOn;
 }

@@ -9,8 +9,8 @@
 
 namespace tandem {
 
-// "HOST:PORT", with or without "grpc://", as a target of gRPC. UNIMPLEMENTED for
-// http:// and https://, INVALID_ARGUMENT for what CheckTarget refuses.
+// "HOST:PORT", with or without "grpc://", as a target of gRPC. UNIMPLEMENTED
+// for http:// and https://, INVALID_ARGUMENT for what CheckTarget refuses.
 absl::StatusOr<std::string> ParseConnect(const std::string& text);
 
 // The gateway that a chat talks to: one elsewhere, or one in this process that

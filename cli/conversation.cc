@@ -76,8 +76,8 @@ void Conversation::Forget() {
 absl::Status Conversation::NameImages(const absl::Status& status) const {
   const auto found = image_names_.find(ErrorField(status));
   if (found == image_names_.end()) return status;
-  absl::Status named(status.code(), absl::StrCat(found->second, ": ",
-                                                 status.message()));
+  absl::Status named(status.code(),
+                     absl::StrCat(found->second, ": ", status.message()));
   status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
     named.SetPayload(type, payload);
   });

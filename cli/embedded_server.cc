@@ -65,9 +65,9 @@ absl::StatusOr<std::unique_ptr<GrpcHost>> EmbeddedServer::HostOf(
 }
 
 absl::Status EmbeddedServer::StartVision(const Options& options) {
-  TANDEM_ASSIGN_OR_RETURN(vision_,
-                          VisionServer::Load(options.vision, frame_,
-                                             ExecutorOf(options.vision_device)));
+  TANDEM_ASSIGN_OR_RETURN(
+      vision_, VisionServer::Load(options.vision, frame_,
+                                  ExecutorOf(options.vision_device)));
   TANDEM_ASSIGN_OR_RETURN(vision_host_, HostOf(vision_->grpc_service()));
   return absl::OkStatus();
 }
@@ -90,9 +90,8 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   gateway.engine.allow_shared_device = true;
   gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);
   TANDEM_ASSIGN_OR_RETURN(
-      gateway_host_,
-      GrpcHost::Start(options.host, {gateway_->grpc_service()}, frame_.health,
-                      frame_.grpc_metrics));
+      gateway_host_, GrpcHost::Start(options.host, {gateway_->grpc_service()},
+                                     frame_.health, frame_.grpc_metrics));
   gateway_->WaitUntilAsked(kFirstAnswers);
   return absl::OkStatus();
 }

@@ -36,8 +36,8 @@ class EmbeddedServer {
   // Loads the weights and returns when calls are taken: seconds to minutes.
   // `frame` must outlive the server.
   //
-  // INVALID_ARGUMENT, NOT_FOUND or DATA_LOSS where the model is not as it should
-  // be, UNIMPLEMENTED for a device that this build has no code for,
+  // INVALID_ARGUMENT, NOT_FOUND or DATA_LOSS where the model is not as it
+  // should be, UNIMPLEMENTED for a device that this build has no code for,
   // FAILED_PRECONDITION where the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<EmbeddedServer>> Start(
       Options options, const ServiceFrame& frame);

@@ -7,8 +7,8 @@
 namespace tandem {
 
 // What went wrong, on one line for a person and for grep: "INVALID_ARGUMENT
-// IMAGE_TRUNCATED: messages[0].content[0].image: ...". A status that never was a
-// service's answer, so that it has no reason, is its message alone.
+// IMAGE_TRUNCATED: messages[0].content[0].image: ...". A status that never was
+// a service's answer, so that it has no reason, is its message alone.
 std::string ErrorLine(const absl::Status& status);
 
 // Prints "program: <ErrorLine>" to standard error.

@@ -8,10 +8,10 @@
 
 namespace tandem {
 
-// Ctrl-C of a program that talks to a person: while something runs the first one
-// stops that, the next one ends the program; without anything running, the first
-// one does. Construct it before any other thread, so that all of them leave the
-// signal to it.
+// Ctrl-C of a program that talks to a person: while something runs the first
+// one stops that, the next one ends the program; without anything running, the
+// first one does. Construct it before any other thread, so that all of them
+// leave the signal to it.
 class Interrupt {
  public:
   // How a program that SIGINT ended exits.

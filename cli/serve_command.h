@@ -20,8 +20,8 @@ struct ServeCommand {
 
 void AddServeOptions(CommandLine& line, ServeCommand* command);
 
-// Serves until SIGTERM or SIGINT. Returns the exit code: 0; 78 for wrong options,
-// files or ports; 1 else.
+// Serves until SIGTERM or SIGINT. Returns the exit code: 0; 78 for wrong
+// options, files or ports; 1 else.
 int RunServe(const ServeCommand& command);
 
 }  // namespace tandem

@@ -18,8 +18,8 @@ struct TilesCommand {
 void AddTilesOptions(CommandLine& line, TilesCommand* command);
 
 // Writes tile_00.png, tile_01.png, ... in prompt order, the thumbnail last, and
-// prints the grid. Returns the exit code: 0, or 78 where an option or the file is
-// wrong.
+// prints the grid. Returns the exit code: 0, or 78 where an option or the file
+// is wrong.
 int RunTiles(const TilesCommand& command);
 
 }  // namespace tandem

@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/clock.h"
+#include "common/log.h"
 
 namespace tandem {
 namespace {
@@ -25,77 +27,82 @@ Unit UnitOf(int64_t bytes) {
   return bytes < 1'000'000'000 ? Unit{"MB", 1e6} : Unit{"GB", 1e9};
 }
 
-}  // namespace
+std::string AmountText(const LoadAmount& amount) {
+  const Unit unit = UnitOf(amount.bytes_total);
+  const double seconds = absl::ToDoubleSeconds(amount.elapsed);
+  const double done = amount.bytes_done / unit.bytes;
+  return absl::StrFormat("%3d %%, %.1f of %.1f %s, %.1f %s/s",
+                         100 * amount.bytes_done / amount.bytes_total, done,
+                         amount.bytes_total / unit.bytes, unit.name,
+                         seconds > 0 ? done / seconds : 0.0, unit.name);
+}
 
-bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
-
-ProgressReporter::Options ProgressReporter::ToStderr() {
-  Options options;
-  options.terminal = StderrIsTerminal();
-  const char* const end = options.terminal ? "" : "\n";
-  options.write = [end](absl::string_view text) {
-    const std::string line = absl::StrCat(text, end);
-    std::fwrite(line.data(), 1, line.size(), stderr);
+LoadReporter::Options OptionsForStderr(absl::string_view what) {
+  LoadReporter::Options options;
+  options.what = std::string(what);
+  options.terminal = isatty(STDERR_FILENO) == 1;
+  options.draw = [](absl::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stderr);
   };
-  options.now = [] {
-    return absl::FromChrono(
-        std::chrono::steady_clock::now().time_since_epoch());
+  options.log = [what = options.what](const LoadAmount& amount) {
+    LogInfo("loading",
+            {{"what", what},
+             {"percent", 100 * amount.bytes_done / amount.bytes_total},
+             {"bytes_done", amount.bytes_done},
+             {"bytes_total", amount.bytes_total},
+             {"elapsed_seconds", amount.elapsed}});
+  };
+  options.now = [clock = std::make_shared<RealClock>()] {
+    return clock->Monotonic();
   };
   return options;
 }
 
-ProgressReporter::ProgressReporter(Options options)
-    : options_(std::move(options)),
-      began_(options_.now()),
-      last_shown_(began_) {}
+}  // namespace
 
-ProgressReporter::~ProgressReporter() {
-  if (drawing_) options_.write("\n");
+LoadReporter::LoadReporter(Options options)
+    : options_(std::move(options)), began_(options_.now()) {}
+
+LoadReporter::LoadReporter(absl::string_view what)
+    : LoadReporter(OptionsForStderr(what)) {}
+
+LoadReporter::~LoadReporter() {
+  if (drawing_) options_.draw("\n");
 }
 
-void ProgressReporter::Advance(int64_t bytes_done, int64_t bytes_total) {
+void LoadReporter::Advance(int64_t bytes_done, int64_t bytes_total) {
   if (bytes_total <= 0) return;
-  const absl::Duration now = options_.now();
+  const LoadAmount amount = {bytes_done, bytes_total, options_.now() - began_};
   if (options_.terminal) {
-    DrawBar(bytes_done, bytes_total, now);
+    DrawBar(amount);
   } else {
-    WriteLine(bytes_done, bytes_total, now);
+    LogLine(amount);
   }
 }
 
-void ProgressReporter::DrawBar(int64_t done, int64_t total,
-                               absl::Duration now) {
-  const bool finished = done >= total;
-  if (finished_) return;
-  if (!finished && drawing_ && now - last_shown_ < kBarInterval) return;
-  const int filled = static_cast<int>(kBarWidth * done / total);
-  options_.write(absl::StrCat("\r", options_.what, " [",
-                              std::string(filled, '#'),
-                              std::string(kBarWidth - filled, '.'), "] ",
-                              Amounts(done, total, now), finished ? "\n" : ""));
-  drawing_ = !finished;
-  finished_ = finished;
-  last_shown_ = now;
+void LoadReporter::DrawBar(const LoadAmount& amount) {
+  const bool full = amount.bytes_done >= amount.bytes_total;
+  const bool soon = drawing_ && amount.elapsed - last_shown_ < kBarInterval;
+  if (finished_ || (soon && !full)) return;
+  const auto filled =
+      static_cast<int>(kBarWidth * amount.bytes_done / amount.bytes_total);
+  options_.draw(absl::StrCat("\r", options_.what, " [",
+                             std::string(filled, '#'),
+                             std::string(kBarWidth - filled, '.'), "] ",
+                             AmountText(amount), full ? "\n" : ""));
+  drawing_ = !full;
+  finished_ = full;
+  last_shown_ = amount.elapsed;
 }
 
-void ProgressReporter::WriteLine(int64_t done, int64_t total,
-                                 absl::Duration now) {
-  const int64_t tenths = 10 * done / total;
-  const bool late = now - last_shown_ >= kLineInterval && done < total;
+void LoadReporter::LogLine(const LoadAmount& amount) {
+  const int64_t tenths = 10 * amount.bytes_done / amount.bytes_total;
+  const bool late = amount.elapsed - last_shown_ >= kLineInterval &&
+                    amount.bytes_done < amount.bytes_total;
   if (tenths <= tenths_shown_ && !late) return;
-  options_.write(absl::StrCat(options_.what, ": ", Amounts(done, total, now)));
+  options_.log(amount);
   tenths_shown_ = tenths;
-  last_shown_ = now;
-}
-
-std::string ProgressReporter::Amounts(int64_t done, int64_t total,
-                                      absl::Duration now) const {
-  const double seconds = absl::ToDoubleSeconds(now - began_);
-  const Unit unit = UnitOf(total);
-  const double speed = seconds > 0 ? done / unit.bytes / seconds : 0;
-  return absl::StrFormat("%3d %%, %.1f of %.1f %s, %.1f %s/s",
-                         100 * done / total, done / unit.bytes,
-                         total / unit.bytes, unit.name, speed, unit.name);
+  last_shown_ = amount.elapsed;
 }
 
 }  // namespace tandem

@@ -10,39 +10,44 @@
 
 namespace tandem {
 
-// True where standard error is a terminal, so that a bar can redraw itself.
-bool StderrIsTerminal();
+// How far loading is.
+struct LoadAmount {
+  int64_t bytes_done = 0;
+  int64_t bytes_total = 0;
+  absl::Duration elapsed;
+};
 
 // Shows how far loading is: on a terminal one bar that redraws itself, at most
-// ten times a second; elsewhere a line for every tenth and for every ten
+// ten times a second; elsewhere a log line for every tenth and for every ten
 // seconds without one. Not thread-safe.
-class ProgressReporter final : public LoadProgress {
+class LoadReporter final : public LoadProgress {
  public:
   struct Options {
-    std::string what = "loading weights";
+    std::string what;  // is loaded: "vision tower"
     bool terminal = false;
-    // Takes a line (without its end) or, on a terminal, what to draw.
-    std::function<void(absl::string_view)> write;
+    // Where the bar is drawn, and who gets the lines instead.
+    std::function<void(absl::string_view)> draw;
+    std::function<void(const LoadAmount&)> log;
     // Time since any fixed moment, never running backwards.
     std::function<absl::Duration()> now;
   };
-  // Writes to standard error, by the steady clock.
-  static Options ToStderr();
 
-  explicit ProgressReporter(Options options);
+  explicit LoadReporter(Options options);
+  // Draws on standard error where that is a terminal, else logs; by the
+  // steady clock.
+  explicit LoadReporter(absl::string_view what);
   // Ends the line of a bar that did not get to its end.
-  ~ProgressReporter() override;
+  ~LoadReporter() override;
 
   void Advance(int64_t bytes_done, int64_t bytes_total) override;
 
  private:
-  void DrawBar(int64_t done, int64_t total, absl::Duration now);
-  void WriteLine(int64_t done, int64_t total, absl::Duration now);
-  std::string Amounts(int64_t done, int64_t total, absl::Duration now) const;
+  void DrawBar(const LoadAmount& amount);
+  void LogLine(const LoadAmount& amount);
 
   const Options options_;
   const absl::Duration began_;
-  absl::Duration last_shown_;
+  absl::Duration last_shown_;  // since began_
   int64_t tenths_shown_ = 0;
   bool drawing_ = false;   // the bar's line has no end yet
   bool finished_ = false;  // the bar is full

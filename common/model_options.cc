@@ -40,6 +40,13 @@ void AddModelOptions(CommandLine& line, ModelOptions* options) {
            "is the model's own.");
 }
 
+absl::StatusOr<DType> ChooseDType(const std::string& option,
+                                  const ModelConfig& config) {
+  if (option != "auto") return ParseDType(option);
+  return config.stored_dtype == DType::kFloat32 ? DType::kFloat32
+                                                : DType::kBFloat16;
+}
+
 absl::StatusOr<OpenedModel> OpenModel(const ModelOptions& options,
                                       WeightSet set) {
   if (options.model.empty() == options.random_weights.empty()) {
@@ -56,14 +63,8 @@ absl::StatusOr<OpenedModel> OpenModel(const ModelOptions& options,
   if (options.max_tiles > 0) model.config.max_tiles = options.max_tiles;
   model.profile = options.profile == "hf" ? PreprocessingProfile::kHf
                                           : PreprocessingProfile::kCustom;
-  if (options.dtype == "auto") {
-    // float16 overflows in Qwen2: what was stored so is computed in bfloat16.
-    model.dtype = model.config.stored_dtype == DType::kFloat32
-                      ? DType::kFloat32
-                      : DType::kBFloat16;
-  } else {
-    TANDEM_ASSIGN_OR_RETURN(model.dtype, ParseDType(options.dtype));
-  }
+  TANDEM_ASSIGN_OR_RETURN(model.dtype,
+                          ChooseDType(options.dtype, model.config));
   if (model.has_random_weights) {
     model.weights = MakeRandomWeights(model.config, options.random_seed);
   } else {

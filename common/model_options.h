@@ -39,6 +39,11 @@ struct OpenedModel {
   std::string fingerprint;
 };
 
+// What --dtype means for a model: "auto" is what it is stored in, bfloat16 for
+// float16, which overflows in Qwen2.
+absl::StatusOr<DType> ChooseDType(const std::string& option,
+                                  const ModelConfig& config);
+
 // INVALID_ARGUMENT where neither or both of model and random_weights are given;
 // else what ReadModelConfig and OpenCheckpoint answer.
 absl::StatusOr<OpenedModel> OpenModel(const ModelOptions& options,

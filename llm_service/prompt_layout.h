@@ -61,9 +61,11 @@ class PromptBuilder {
   // messages[i].content[j], for: no message, a system message that is not the
   // first, an unknown role, an empty message, a last message that is not the
   // user's, images outside user messages, an image index out of range, used
-  // twice, out of order or never; text that is no UTF-8. Thread-safe. Source:
-  // template "internvl2_5" of InternVL's conversation.py; the Hugging Face
-  // profile is the chat template of the -hf checkpoints.
+  // twice or out of order, text that is no UTF-8. The same, naming images[k] or
+  // image_tiles[k], for an image that no message uses or whose tiles are
+  // outside [1, 41]. Thread-safe.
+  // Source: template "internvl2_5" of InternVL's conversation.py; the Hugging
+  // Face profile is the chat template of the -hf checkpoints.
   absl::StatusOr<Prompt> Build(absl::Span<const PromptMessage> messages,
                                absl::Span<const int> image_tiles) const;
 

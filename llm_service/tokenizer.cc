@@ -6,10 +6,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "common/sha256.h"
 #include "common/status_macros.h"
 #include "llm_service/bpe_tokenizer.h"
 #include "llm_service/byte_alphabet.h"
-#include "llm_service/sha256.h"
 #include "llm_service/tokenizer_files.h"
 
 namespace tandem {

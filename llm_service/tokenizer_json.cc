@@ -37,6 +37,36 @@ absl::StatusOr<int> ToTokenId(const std::string& file, absl::string_view token,
                  "\" is no integer in [0, ", kMaxTokenId, "]");
 }
 
+bool IsQwen2PreTokenizer(const json& pre_tokenizer) {
+  const json want = {{{"type", "Split"},
+                      {"pattern", {{"Regex", kQwen2Pattern}}},
+                      {"behavior", "Isolated"},
+                      {"invert", false}},
+                     {{"type", "ByteLevel"},
+                      {"add_prefix_space", false},
+                      {"use_regex", false}}};
+  json steps = JsonAt(pre_tokenizer, "pretokenizers");
+  if (steps.is_array() && steps.size() == 2 && steps[1].is_object()) {
+    steps[1].erase("trim_offsets");  // no matter for ids
+  }
+  return steps == want;
+}
+
+absl::Status CheckModelSettings(const std::string& file, const json& model) {
+  if (!IsText(JsonAt(model, "type"), "BPE")) {
+    return Invalid(file, "model.type is not BPE");
+  }
+  for (const char* key : {"dropout", "byte_fallback", "ignore_merges",
+                          "continuing_subword_prefix", "end_of_word_suffix"}) {
+    const json& value = JsonAt(model, key);
+    if (!value.is_null() && value != json(false) && value != json("")) {
+      return Invalid(file, "model.", key, " ", value.dump(),
+                     " is not supported");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const json& JsonAt(const json& object, const char* key) {
@@ -53,33 +83,10 @@ absl::Status CheckEncodingSettings(const std::string& file, const json& root,
   if (normalize_nfc && !IsText(JsonAt(normalizer, "type"), "NFC")) {
     return Invalid(file, "normalizer is not NFC");
   }
-  const json kPreTokenizers = {{{"type", "Split"},
-                                {"pattern", {{"Regex", kQwen2Pattern}}},
-                                {"behavior", "Isolated"},
-                                {"invert", false}},
-                               {{"type", "ByteLevel"},
-                                {"add_prefix_space", false},
-                                {"use_regex", false}}};
-  json steps = JsonAt(JsonAt(root, "pre_tokenizer"), "pretokenizers");
-  if (steps.is_array() && steps.size() == 2 && steps[1].is_object()) {
-    steps[1].erase("trim_offsets");  // no matter for ids
-  }
-  if (steps != kPreTokenizers) {
+  if (!IsQwen2PreTokenizer(JsonAt(root, "pre_tokenizer"))) {
     return Invalid(file, "pre_tokenizer is not Qwen2's");
   }
-  const json& model = JsonAt(root, "model");
-  if (!IsText(JsonAt(model, "type"), "BPE")) {
-    return Invalid(file, "model.type is not BPE");
-  }
-  for (const char* key : {"dropout", "byte_fallback", "ignore_merges",
-                          "continuing_subword_prefix", "end_of_word_suffix"}) {
-    const json& value = JsonAt(model, key);
-    if (!value.is_null() && value != json(false) && value != json("")) {
-      return Invalid(file, "model.", key, " ", value.dump(),
-                     " is not supported");
-    }
-  }
-  return absl::OkStatus();
+  return CheckModelSettings(file, JsonAt(root, "model"));
 }
 
 absl::Status ReadVocabulary(const std::string& file, const json& vocabulary,

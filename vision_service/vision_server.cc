@@ -25,11 +25,12 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
       MakeVisionEncoder(*weights, model.config,
                         {.dtype = model.dtype,
                          .device = options.device,
-                         .fingerprint = model.fingerprint}));
-  VisionEngine::Options engine{
-      .profile = model.profile,
-      .tile_size = model.config.vision.image_size,
-      .default_max_tiles = model.config.max_tiles};
+                         .fingerprint = model.fingerprint,
+                         .observer = nullptr}));
+  VisionEngine::Options engine;
+  engine.profile = model.profile;
+  engine.tile_size = model.config.vision.image_size;
+  engine.default_max_tiles = model.config.max_tiles;
   engine.store.max_held_bytes = options.max_held_bytes;
   server->engine_ =
       std::make_unique<VisionEngine>(engine, frame.clock, executor,

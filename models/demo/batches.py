@@ -74,22 +74,26 @@ def _image(tokenizer, count):
     return [tokenizer.image_start] + [tokenizer.image] * count + [tokenizer.image_end]
 
 
-def one_picture(rng, tokenizer, size, room, per_tile, tiles=None):
+# Below, `rng` chooses the scenes and `talk` what is said about them.
+
+def one_picture(rng, talk, tokenizer, size, room, per_tile, tiles=None, mix=dialogues.ONE_PICTURE):
     scene = scenes.sample_scene(rng, *size)
+    rng = talk
     image = _image(tokenizer, per_tile * (tiles or tile_count(*size)))
     opening = [*_system(rng, tokenizer), tokenizer.start]
     if rng.random() < 0.12:  # the question stands before the picture
-        dialogue = dialogues.about_one(rng, scene)
+        dialogue = dialogues.about_one(rng, scene, mix)
         (question, answer), *more = dialogue.turns
         prefix = opening + [*tokenizer.encode("user\n" + question), *image]
         rest = dialogues.Dialogue(dialogue.kind, (("", answer), *more))
         return Sample([scene], prefix, [_branch(tokenizer, rest, "\n")])
     prefix = opening + [*tokenizer.encode("user\n"), *image]
-    return Sample([scene], prefix, _fill(rng, tokenizer, lambda: dialogues.about_one(rng, scene), "\n", room))
+    return Sample([scene], prefix, _fill(rng, tokenizer, lambda: dialogues.about_one(rng, scene, mix), "\n", room))
 
 
-def two_pictures(rng, tokenizer, sizes, room, per_tile, tiles=None):
+def two_pictures(rng, talk, tokenizer, sizes, room, per_tile, tiles=None):
     pair = scenes.sample_pair(rng, sizes)
+    rng = talk
     images = [_image(tokenizer, per_tile * (tiles or tile_count(*size))) for size in sizes]
     opening = [*_system(rng, tokenizer), tokenizer.start]
     layout = rng.random()
@@ -113,35 +117,35 @@ def no_picture(rng, tokenizer, room):
     return Sample([], prefix, _fill(rng, tokenizer, lambda: dialogues.about_none(rng, scene), "user\n", room))
 
 
-def small_samples(rng, tokenizer, tiles, room):
+def small_samples(rng, talk, tokenizer, tiles, room):
     """Phase 1: pictures of 224 px, each a window of the model's tile."""
     size = (224, 224)
     pairs = tiles // 9
-    return ([one_picture(rng, tokenizer, size, room, 64, 1) for _ in range(tiles - 2 * pairs)]
-            + [two_pictures(rng, tokenizer, (size, size), room, 64, 1) for _ in range(pairs)]
-            + [no_picture(rng, tokenizer, room) for _ in range(max(2, tiles // 40))])
+    return ([one_picture(rng, talk, tokenizer, size, room, 64, 1) for _ in range(tiles - 2 * pairs)]
+            + [two_pictures(rng, talk, tokenizer, (size, size), room, 64, 1) for _ in range(pairs)]
+            + [no_picture(talk, tokenizer, room) for _ in range(max(2, tiles // 40))])
 
 
-def real_samples(rng, tokenizer, tiles, room):
-    """Phase 2: real tiles: mostly one a picture, the rest grids and pairs."""
-    samples = [no_picture(rng, tokenizer, room) for _ in range(max(2, tiles // 32))]
+def real_samples(rng, talk, tokenizer, tiles, room, mix=dialogues.ONE_PICTURE):
+    """Phases 2 and 3: real tiles: mostly one a picture, the rest grids and pairs."""
+    samples = [no_picture(talk, tokenizer, room) for _ in range(max(2, tiles // 32))]
     sizes = [rng.choice(ONE_TILE) for _ in range(3)]
     for _ in range(tiles // 11):
-        samples.append(two_pictures(rng, tokenizer, (rng.choice(sizes), rng.choice(sizes)), room, 256))
+        samples.append(two_pictures(rng, talk, tokenizer, (rng.choice(sizes), rng.choice(sizes)), room, 256))
     left = tiles - 2 * (tiles // 11)
     for _ in range(3):
         size = rng.choice(GRIDS)
         for _ in range(tiles // 10 // tile_count(*size)):
-            samples.append(one_picture(rng, tokenizer, size, room, 256))
+            samples.append(one_picture(rng, talk, tokenizer, size, room, 256, mix=mix))
             left -= tile_count(*size)
     size = rng.choice(GRIDS)  # pairs with a grid in them
     layout = [size, rng.choice((size, (448, 448)))]
     rng.shuffle(layout)
     cost = sum(tile_count(*s) for s in layout)
     for _ in range(tiles // 9 // cost):
-        samples.append(two_pictures(rng, tokenizer, layout, room, 256))
+        samples.append(two_pictures(rng, talk, tokenizer, layout, room, 256))
         left -= cost
-    samples += [one_picture(rng, tokenizer, sizes[i % 3], room, 256) for i in range(left)]
+    samples += [one_picture(rng, talk, tokenizer, sizes[i % 3], room, 256, mix=mix) for i in range(left)]
     return samples
 
 
@@ -210,14 +214,20 @@ def build(samples, tokenizer, small):
 
 
 class Steps(torch.utils.data.Dataset):
-    """Step i of a phase, the same whoever asks: seeded by (seed, phase, i)."""
+    """Step i of a phase, the same whoever asks: seeded by (seed, phase, i).
+    With `pool`, the pictures of step i are those of step i % pool."""
 
-    def __init__(self, tokenizer, seed, phase, tiles, room):
-        self.tokenizer, self.seed, self.phase, self.tiles, self.room = tokenizer, seed, phase, tiles, room
+    def __init__(self, tokenizer, seed, phase, tiles, room, pool=0):
+        self.tokenizer, self.seed, self.phase, self.tiles, self.room, self.pool = tokenizer, seed, phase, tiles, room, pool
 
     def __getitem__(self, i):
-        rng = random.Random(f"{self.seed}/{self.phase}/{i}")
-        make = small_samples if self.phase == 1 else real_samples
-        step = build(make(rng, self.tokenizer, self.tiles, self.room), self.tokenizer, self.phase == 1)
+        rng = random.Random(f"{self.seed}/{self.phase}/{i % self.pool if self.pool else i}")
+        talk = random.Random(f"{self.seed}/{self.phase}/{i}/talk")
+        if self.phase == 1:
+            samples = small_samples(rng, talk, self.tokenizer, self.tiles, self.room)
+        else:
+            samples = real_samples(rng, talk, self.tokenizer, self.tiles, self.room,
+                                   dialogues.PLACES if self.phase == 3 else dialogues.ONE_PICTURE)
+        step = build(samples, self.tokenizer, self.phase == 1)
         step["seed"] = rng.getrandbits(48)
         return step

@@ -1,12 +1,14 @@
 """Trains the demo model, from nothing, on pictures drawn as it goes.
 
-    python train.py --work DIR            both phases, then writes DIR/model.pt
+    python train.py --work DIR            all phases, then writes DIR/model.pt
 
 Phase 1 shows small windows (224 px) at random places of the position grid:
 cheap, and enough to learn shapes, colours and language. Phase 2 shows real
-tiles, grids and pairs. Every step is a function of (seed, phase, step);
-`--stop-after` saves and ends, and the same command goes on from there.
-A thrown-away head that names shape and colour of every patch speeds things up.
+tiles, grids and pairs. Phase 3 keeps the tower's output for a pool of pictures
+and teaches the rest mostly where things are. Every step is a function of
+(seed, phase, step); `--stop-after` saves and ends, and the same command goes on
+from there. Thrown-away heads, which name shape and colour of every patch and
+the place of every visual embedding, speed things up.
 """
 
 import argparse
@@ -71,7 +73,7 @@ class Optimiser:
     float32 masters of a bfloat16 model, and their running mean."""
 
     def __init__(self, model, head, muon_rate, adam_rate, mean=0.998):
-        named = [(n, p) for m in (model, head) for n, p in m.named_parameters()]
+        named = [(n, p) for m in (model, head) for n, p in m.named_parameters() if p.requires_grad]
         matrix = lambda n, p: p.dim() == 2 and ("layers" in n or "mlp1" in n)
         self.muon_params = [p for n, p in named if matrix(n, p)]
         self.splits = [3 if "qkv" in n else 1 for n, p in named if matrix(n, p)]
@@ -241,10 +243,13 @@ class Learner:
     def __init__(self, device, compiled):
         self.model = InternVL()
         initialise(self.model)
-        self.head = torch.nn.Linear(256, 1 + len(scenes.SHAPES) + len(scenes.COLOUR_NAMES) + 1)
-        torch.nn.init.zeros_(self.head.weight)  # so a fresh head does no harm to a trained model
+        width, out = self.model.config["vision_config"]["hidden_size"], self.model.config["llm_config"]["hidden_size"]
+        self.heads = torch.nn.ModuleDict(dict(
+            patch=torch.nn.Linear(width, 1 + len(scenes.SHAPES) + len(scenes.COLOUR_NAMES) + 1), place=torch.nn.Linear(out, 2)))
+        for head in self.heads.values():
+            torch.nn.init.zeros_(head.weight)  # so a fresh head does no harm to a trained model
         self.model.to(device, torch.bfloat16)
-        self.head.to(device, torch.bfloat16)
+        self.heads.to(device, torch.bfloat16)
         self.device = device
         self.painter = Painter(device, compiled)
         self.tokenizer = DemoTokenizer(HERE / "weights")
@@ -263,14 +268,30 @@ class Learner:
             generator = torch.Generator(self.device).manual_seed(step["seed"] + 1)
             corner = torch.randint(0, 17, (len(tiles), 2), device=self.device, generator=generator)
         patches = self.model.vision_model(tiles, corner)
-        guess = self.head(patches).float()
+        guess = self.heads["patch"](patches).float()
         shapes, colours, centres = guess.split((1 + len(scenes.SHAPES), len(scenes.COLOUR_NAMES), 1), -1)
         weight = torch.where(shape > 0, 4.0, 1.0)
         aux = (F.cross_entropy(shapes.flatten(0, 1), shape.flatten(), reduction="none") * weight.flatten()).sum() / weight.sum()
         inside = (shape > 0).float()
         aux += (F.cross_entropy(colours.flatten(0, 1), colour.flatten(), reduction="none") * inside.flatten()).sum() / inside.sum().clamp_min(1)
         aux += 2 * F.binary_cross_entropy_with_logits(centres[..., 0], centre, pos_weight=torch.tensor(20.0, device=self.device))
-        return self.model.mlp1(pixel_shuffle(patches)), aux
+        visual = self.model.mlp1(pixel_shuffle(patches))
+        return visual, aux + self.place(visual, corner)
+
+    def place(self, visual, corner=None):
+        """Loss of telling from a visual embedding where in the tile it lies:
+        without it the projector drops the column for long."""
+        side = int(visual.shape[1] ** 0.5)
+        line = torch.arange(side, device=self.device) * 2 + 1
+        grid = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).flatten(0, 1)
+        target = (grid + (0 if corner is None else corner[:, None])) / 16 - 1
+        return F.mse_loss(self.heads["place"](visual).float(), target.float().expand(len(visual), -1, -1))
+
+    @torch.no_grad()
+    def features(self, step):
+        """What the projector sees of the step's tiles, [tiles, 256, 4 v]."""
+        tiles, *_ = self.painter.step(step)
+        return pixel_shuffle(torch.cat([self.model.vision_model(part) for part in tiles.split(64)]))
 
     def read(self, groups, visual):
         """Loss summed over the answers' tokens, and which tokens are right. All
@@ -314,7 +335,7 @@ def rate(progress, decay):
 
 def loader(args, phase, start, stop, seed):
     tiles, room = ((args.tiles * 4, 112) if phase == 1 else (args.tiles, 288))
-    data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, room)
+    data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, room, args.pool if phase == 3 else 0)
     return torch.utils.data.DataLoader(data, batch_size=None, sampler=range(start, stop), num_workers=args.workers,
                                        prefetch_factor=4 if args.workers else None)
 
@@ -353,6 +374,9 @@ def main():
     parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end")
     parser.add_argument("--init", type=pathlib.Path, help="a model.pt to start from, where there is no checkpoint")
     parser.add_argument("--first-phase", type=int, default=1)
+    parser.add_argument("--last-phase", type=int, default=3)
+    parser.add_argument("--steps3", type=int, default=600)
+    parser.add_argument("--pool", type=int, default=20, help="steps whose pictures phase 3 keeps")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
     started = time.time()
@@ -364,7 +388,7 @@ def main():
     learner = Learner(args.device, not args.no_compile and args.device != "cpu")
     if args.init:
         learner.model.load_state_dict(torch.load(args.init))
-    optimiser = Optimiser(learner.model, learner.head, args.muon_rate, args.adam_rate)
+    optimiser = Optimiser(learner.model, learner.heads, args.muon_rate, args.adam_rate)
     log = open(args.work / "log.jsonl", "a")
 
     def say(text):
@@ -374,20 +398,34 @@ def main():
     saved = args.work / "checkpoint.pt"
     if saved.exists():
         state = torch.load(saved, map_location=args.device)
-        optimiser.load(state["optimiser"])
+        if state["phase"] < 3:
+            optimiser.load(state["optimiser"])
         phase, first, seconds = state["phase"], state["step"], state["seconds"]
         say(f"goes on at phase {phase}, step {first}")
 
     out_of_time = False
-    while phase <= 2 and not out_of_time:
-        steps = args.steps1 if phase == 1 else args.steps2
-        recent, table, mark = [], collections.defaultdict(lambda: [0, 0]), time.time()
+    while phase <= args.last_phase and not out_of_time:
+        steps = (args.steps1, args.steps2, args.steps3)[phase - 1]
+        recent, table, mark, kept = [], collections.defaultdict(lambda: [0, 0]), time.time(), {}
+        if phase == 3:
+            learner.model.vision_model.requires_grad_(False)
+            optimiser = Optimiser(learner.model, learner.heads, args.muon_rate, args.adam_rate, mean=0.99)
         for number, step in zip(range(first, steps), loader(args, phase, first, steps, args.seed)):
-            loss, aux, rights = learner.losses(step)
-            (loss + args.aux * (1 if phase == 1 else 0.5) * aux).backward()
-            scale = min(1.0, (number + 1) / 100)
-            if phase == 2:
-                progress = max((number + 1) / steps, (time.time() - started) / args.finish_within)
+            if phase < 3:
+                loss, aux, rights = learner.losses(step)
+                weight = args.aux * (1 if phase == 1 else 0.5)
+            else:
+                slot = number % args.pool
+                if slot not in kept:
+                    kept[slot] = learner.features(step)
+                visual = learner.model.mlp1(kept[slot])
+                aux, weight = learner.place(visual), 1.0
+                loss, right = learner.read(step["groups"], visual)
+                rights = right.split([len(group["targets"]) for group in step["groups"]])
+            (loss + weight * aux).backward()
+            scale = min(1.0, (number + 1) / (100 if phase < 3 else 20))
+            if phase > 1:
+                progress = max((number + 1) / steps, (time.time() - started) / args.finish_within if phase == args.last_phase else 0)
                 scale *= 0.75 * rate(progress, args.decay)
             optimiser.step(scale)
             recent.append((loss.detach(), aux.detach()))
@@ -396,13 +434,13 @@ def main():
             if (number + 1) % 50 == 0 or number + 1 == steps or args.device == "cpu":
                 loss, aux = (float(torch.stack(x).mean()) for x in zip(*recent))
                 right, total = (sum(x) for x in zip(*table.values())) if table else (0, 1)
-                counting = [v for k, v in table.items() if k.startswith("count")]
-                counted = sum(v[0] for v in counting) / max(1, sum(v[1] for v in counting))
+                share = lambda word: (lambda v: sum(x[0] for x in v) / max(1, sum(x[1] for x in v)))([
+                    x for kind, x in table.items() if kind.startswith(word)])
                 now = time.time()
-                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / total:.3f} counting {counted:.3f} "
-                    f"{1000 * (now - mark) / len(recent):.0f} ms a step, {now - started:.0f} s")
-                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=loss, aux=aux, right=right / total, counting=counted,
-                                          seconds=seconds + now - started)) + "\n")
+                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / total:.3f} counting {share('count'):.3f} "
+                    f"places {share('relation'):.3f} {1000 * (now - mark) / len(recent):.0f} ms a step, {now - started:.0f} s")
+                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=loss, aux=aux, right=right / total, counting=share("count"),
+                                          places=share("relation"), seconds=seconds + now - started)) + "\n")
                 log.flush()
                 recent, table, mark = [], collections.defaultdict(lambda: [0, 0]), now
             first = number + 1
@@ -410,6 +448,8 @@ def main():
                 out_of_time = args.stop_after < args.finish_within
                 break
         if not out_of_time:
+            if phase == 2:
+                optimiser.show("means")
             phase, first = phase + 1, 0
     torch.save(dict(optimiser=optimiser.state(), phase=phase, step=first, seconds=seconds + time.time() - started), saved)
     optimiser.show("means")

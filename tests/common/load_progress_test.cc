@@ -12,69 +12,75 @@
 namespace tandem {
 namespace {
 
-class LoadProgressTest : public testing::Test {
+class LoadReporterTest : public testing::Test {
  protected:
-  ProgressReporter::Options OptionsFor(bool terminal) {
-    ProgressReporter::Options options;
-    options.what = "loading";
+  LoadReporter::Options OptionsFor(bool terminal) {
+    LoadReporter::Options options;
+    options.what = "weights";
     options.terminal = terminal;
-    options.write = [this](absl::string_view text) {
-      written_.emplace_back(text);
+    options.draw = [this](absl::string_view text) {
+      drawn_.emplace_back(text);
+    };
+    options.log = [this](const LoadAmount& amount) {
+      logged_.push_back(amount);
     };
     options.now = [this] { return now_; };
     return options;
   }
   absl::Duration now_ = absl::Seconds(100);
-  std::vector<std::string> written_;
+  std::vector<std::string> drawn_;
+  std::vector<LoadAmount> logged_;
 };
 
-TEST_F(LoadProgressTest, LogsALineForEveryTenth) {
-  ProgressReporter reporter(OptionsFor(/*terminal=*/false));
+TEST_F(LoadReporterTest, LogsALineForEveryTenth) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/false));
   now_ += absl::Seconds(2);
-  for (int64_t i = 1; i <= 1000; ++i)
-    reporter.Advance(i * 8'000'000, 8'000'000'000);
-  ASSERT_EQ(written_.size(), 10u);
-  EXPECT_EQ(written_[0], "loading:  10 %, 0.8 of 8.0 GB, 0.4 GB/s");
-  EXPECT_EQ(written_[9], "loading: 100 %, 8.0 of 8.0 GB, 4.0 GB/s");
+  for (int64_t i = 1; i <= 1000; ++i) reporter.Advance(i, 1000);
+  ASSERT_EQ(logged_.size(), 10u);
+  EXPECT_EQ(logged_[0].bytes_done, 100);
+  EXPECT_EQ(logged_[0].elapsed, absl::Seconds(2));
+  EXPECT_EQ(logged_[9].bytes_done, 1000);
+  EXPECT_TRUE(drawn_.empty());
 }
 
-TEST_F(LoadProgressTest, LogsASlowLoadEveryTenSeconds) {
-  ProgressReporter reporter(OptionsFor(/*terminal=*/false));
+TEST_F(LoadReporterTest, LogsASlowLoadEveryTenSeconds) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/false));
   for (int i = 1; i <= 30; ++i) {
     now_ += absl::Seconds(1);
     reporter.Advance(i, 1000);
   }
-  EXPECT_EQ(written_.size(), 3u);
+  EXPECT_EQ(logged_.size(), 3u);
 }
 
-TEST_F(LoadProgressTest, DrawsABarTenTimesASecondAtMost) {
-  ProgressReporter reporter(OptionsFor(/*terminal=*/true));
-  for (int i = 1; i <= 1000; ++i) {
+TEST_F(LoadReporterTest, DrawsABarTenTimesASecondAtMost) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/true));
+  for (int64_t i = 1; i <= 1000; ++i) {
     now_ += absl::Milliseconds(1);
-    reporter.Advance(i * 1000, 1'000'000);
+    reporter.Advance(i * 8'000'000, 8'000'000'000);
   }
-  reporter.Advance(1'000'000, 1'000'000);
-  ASSERT_EQ(written_.size(), 11u);
-  EXPECT_EQ(written_[0],
-            "\rloading [..............................]   0 %, 0.0 of 1.0 MB, "
-            "1.0 MB/s");
-  EXPECT_EQ(written_[10],
-            "\rloading [##############################] 100 %, 1.0 of 1.0 MB, "
-            "1.0 MB/s\n");
+  reporter.Advance(8'000'000'000, 8'000'000'000);
+  ASSERT_EQ(drawn_.size(), 11u);
+  EXPECT_EQ(drawn_[5],
+            "\rweights [###############...............]  50 %, 4.0 of 8.0 GB, "
+            "8.0 GB/s");
+  EXPECT_EQ(drawn_[10],
+            "\rweights [##############################] 100 %, 8.0 of 8.0 GB, "
+            "8.0 GB/s\n");
+  EXPECT_TRUE(logged_.empty());
 }
 
-TEST_F(LoadProgressTest, EndsTheLineOfABarThatStopped) {
+TEST_F(LoadReporterTest, EndsTheLineOfABarThatStopped) {
   {
-    ProgressReporter reporter(OptionsFor(/*terminal=*/true));
+    LoadReporter reporter(OptionsFor(/*terminal=*/true));
     reporter.Advance(1, 2);
   }
-  EXPECT_EQ(written_.back(), "\n");
+  EXPECT_EQ(drawn_.back(), "\n");
 }
 
-TEST_F(LoadProgressTest, NothingToLoadSaysNothing) {
-  ProgressReporter reporter(OptionsFor(/*terminal=*/false));
+TEST_F(LoadReporterTest, NothingToLoadSaysNothing) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/false));
   reporter.Advance(0, 0);
-  EXPECT_TRUE(written_.empty());
+  EXPECT_TRUE(logged_.empty());
 }
 
 class Recorder : public LoadProgress {

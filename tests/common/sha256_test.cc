@@ -18,7 +18,7 @@ TEST(Sha256Test, PiecesAreOneMessage) {
   hash.Add("a");
   hash.Add("");
   hash.Add("bc");
-  EXPECT_EQ(hash.FinishHex(), Sha256Hex("abc"));
+  EXPECT_EQ(hash.Hex(), Sha256Hex("abc"));
 }
 
 }  // namespace

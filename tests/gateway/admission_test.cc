@@ -19,7 +19,7 @@ class AdmissionTest : public testing::Test {
   }
 
   FakeClock clock_;
-  Health health_{{}, clock_};
+  Health health_;
   Metrics metrics_{{.backend = "none", .torch = ""}, health_};
   GatewayMetrics gateway_metrics_{metrics_};
   Admission admission_{

@@ -50,7 +50,7 @@ class BackendPoolTest : public testing::Test {
   }
 
   FakeClock clock_;
-  Health health_{{}, clock_};
+  Health health_;
   Metrics metrics_{{.backend = "none", .torch = ""}, health_};
   GatewayMetrics gateway_metrics_{metrics_};
 };

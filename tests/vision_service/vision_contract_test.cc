@@ -143,7 +143,7 @@ class VisionContractTest : public testing::Test {
   const std::string png_ = *EncodePng(picture_);
 
   FakeClock clock_;
-  Health health_{{}, clock_};
+  Health health_;
   Metrics metrics_{{.backend = "cpu", .torch = ""}, health_};
   GrpcMetrics grpc_metrics_{metrics_};
   VisionMetrics vision_metrics_{metrics_};
