@@ -475,7 +475,7 @@ TEST(LlmEngine, SaysWhereTheTimeWent) {
   fixture.source.Hold();
   fixture.runner.Hold();
   AnswerReader reader;
-  Generation generation = fixture.Make("r", 20, 1, {1});
+  Generation generation = fixture.Make("r", 10, 1, {1});
   fixture.clock.Advance(absl::Milliseconds(40));  // tokenizing and the queue
   ASSERT_TRUE(fixture.Start(std::move(generation), reader).ok());
   while (fixture.engine->load().running == 0) {
