@@ -282,7 +282,7 @@ absl::StatusOr<std::string> Checkpoint::VisionFingerprint() const {
       hash.Add(absl::string_view(bytes.data(), size));
     }
   }
-  return hash.FinishHex();
+  return hash.Hex();
 }
 
 }  // namespace

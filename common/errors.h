@@ -44,9 +44,9 @@ using ErrorMetadata = std::map<std::string, std::string>;
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message, ErrorMetadata metadata = {});
 
-// INVALID_ARGUMENT FIELD_INVALID with a google.rpc.BadRequest that names `field`
-// as a path ("messages[0].content[2].image"). `description` names the value and
-// the bound; the message is "field: description".
+// INVALID_ARGUMENT FIELD_INVALID with a google.rpc.BadRequest that names
+// `field` as a path ("messages[0].content[2].image"). `description` names the
+// value and the bound; the message is "field: description".
 absl::Status FieldError(absl::string_view field, absl::string_view description);
 
 // The same with another reason, for images: INVALID_ARGUMENT `reason`.

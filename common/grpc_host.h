@@ -35,8 +35,9 @@ class GrpcHost {
     bool reflection = true;
     // Late callers are still served after health has said no.
     absl::Duration pre_drain = absl::Seconds(5);
-    // Calls in flight may finish, and are then cancelled.
+    // Calls in flight may finish.
     absl::Duration drain = absl::Seconds(120);
+    absl::Duration cancel_after = absl::Seconds(5);
     // Of gRPC's own buffers.
     size_t memory_quota_bytes = size_t{1} << 30;
   };
@@ -74,23 +75,24 @@ class GrpcHost {
   class InFlight;
 
   GrpcHost(const Options& options, std::vector<Service> services,
-           Health& health);
+           Health& health, GrpcMetrics& metrics);
+  absl::Status Build();
   void FollowHealth();
-  void CancelRest();
+  void Report(const Health::State& state);
 
   const Options options_;
   const std::vector<Service> services_;
   Health& health_;
-  std::shared_ptr<InFlight> in_flight_;  // shared with the interceptor
+  GrpcMetrics& metrics_;
+  const std::shared_ptr<InFlight> in_flight_;  // shared with the interceptor
   std::unique_ptr<grpc::Server> server_;
   std::optional<HostPort> address_;
-  GrpcMetrics* metrics_ = nullptr;
   std::atomic<bool> stopping_ = false;
   std::thread health_thread_;
 };
 
-// --listen (if `options->listen` holds a default), --reflection, --pre-drain,
-// --drain.
+// --listen with the default that `options->listen` holds, --reflection,
+// --pre-drain and --drain.
 void AddGrpcHostOptions(CommandLine& line, GrpcHost::Options* options);
 
 }  // namespace tandem

@@ -24,9 +24,10 @@ class GrpcMetrics {
   explicit GrpcMetrics(Metrics& metrics);
   ~GrpcMetrics();
 
-  // For one server; this object must outlive it.
+  // For a server with these services ("tandem.v1.VisionService"), whose methods
+  // are counted from zero. This object must outlive the server.
   std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>
-  ServerInterceptor();
+  ServerInterceptor(const std::vector<std::string>& services);
   // For one channel to `target`.
   std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>
   ClientInterceptor(absl::string_view target);

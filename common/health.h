@@ -1,16 +1,15 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "common/clock.h"
 
 namespace tandem {
 
@@ -40,7 +39,8 @@ class Health {
     absl::Duration age;
   };
 
-  Health(Options options, Clock& clock);
+  explicit Health(Options options) : options_(options) {}
+  Health() : Health(Options()) {}
 
   // A condition of readiness, false until SetCondition: "weights",
   // "backends asked". Add all of them before any is set.
@@ -68,16 +68,18 @@ class Health {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  State GetLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  State Look() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  Clock& clock_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, bool> conditions_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, std::function<absl::Duration()>> heartbeats_
+  // In the order of the alphabet, so that the first reason is the same each
+  // time.
+  std::map<std::string, bool> conditions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::function<absl::Duration()>> heartbeats_
       ABSL_GUARDED_BY(mutex_);
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  int changes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Whether one service takes new calls: its handlers ask first. Apart from

@@ -130,8 +130,8 @@ class PerLabels {
 };
 
 struct BuildInfo {
-  std::string backend;  // "cpu", "cuda", "none" for a program without tensors
-  std::string torch;    // its version, or ""
+  std::string backend = "none";  // "cpu", "cuda"; "none" without tensors
+  std::string torch = {};        // its version, or ""
 };
 
 // The registry of one process and what every process reports: build, readiness,

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/version.h"  // every program says its version
 
@@ -42,7 +43,9 @@ class StopSignal {
 
  private:
   void Loop();
+  void OnSignal(int signal);
 
+  absl::Mutex mutex_;  // stop_ is notified once
   absl::Notification stop_, hurry_;
   std::atomic<bool> waiting_ = false;
   int signal_fd_ = -1, wake_fd_ = -1;
@@ -54,7 +57,7 @@ class StopSignal {
 // log.
 //
 //   return RunProgram([&](StopSignal& stop) -> absl::Status {
-//     Health health({}, clock);
+//     Health health;
 //     Metrics metrics({.backend = "cpu"}, health);
 //     TANDEM_ASSIGN_OR_RETURN(auto admin, AdminServer::Start(...));
 //     ... load, TANDEM_ASSIGN_OR_RETURN(auto host, GrpcHost::Start(...)) ...

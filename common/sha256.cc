@@ -35,7 +35,7 @@ void Sha256::Add(absl::string_view bytes) {
                1);
 }
 
-std::string Sha256::FinishHex() {
+std::string Sha256::Hex() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   CheckOpenSsl(EVP_DigestFinal_ex(context_.get(), digest, &size) == 1);
@@ -46,7 +46,7 @@ std::string Sha256::FinishHex() {
 std::string Sha256Hex(absl::string_view bytes) {
   Sha256 hash;
   hash.Add(bytes);
-  return hash.FinishHex();
+  return hash.Hex();
 }
 
 }  // namespace tandem

@@ -18,7 +18,7 @@ class Sha256 {
 
   void Add(absl::string_view bytes);
   // 64 lower-case hex digits. Once, after the last Add.
-  std::string FinishHex();
+  std::string Hex();
 
  private:
   struct Free {

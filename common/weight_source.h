@@ -40,8 +40,8 @@ class WeightSource {
   // Writes rows [first_row, first_row + num_rows), converted to `dtype`
   // (kFloat32 or kBFloat16, rounded to nearest even), densely to `out`.
   //
-  // NOT_FOUND as above; OUT_OF_RANGE for rows beyond the tensor; DATA_LOSS where
-  // the file is shorter than its header says, naming it.
+  // NOT_FOUND as above; OUT_OF_RANGE for rows beyond the tensor; DATA_LOSS
+  // where the file is shorter than its header says, naming it.
   virtual absl::Status ReadRows(absl::string_view name, int64_t first_row,
                                 int64_t num_rows, DType dtype,
                                 void* out) const = 0;
