@@ -14,10 +14,10 @@ namespace tandem {
 class Conversation {
  public:
   struct Options {
-    std::string model;      // served name
-    std::string system;     // empty: the model's own
-    int max_tiles = 0;      // of every picture; 0 is the server's default
-    v1::Sampling sampling;  // of every answer
+    std::string model = {};      // served name
+    std::string system = {};     // empty: the model's own
+    int max_tiles = 0;           // of every picture; 0 is the server's default
+    v1::Sampling sampling = {};  // of every answer
   };
   explicit Conversation(Options options);
 

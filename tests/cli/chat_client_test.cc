@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "common/channel.h"
 #include "common/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -104,8 +105,7 @@ TEST_F(ChatClientTest, AsksForANameWhereSeveralModelsAreServed) {
 
 TEST(ChatClientWithoutServerTest, SaysThatNobodyAnswers) {
   // Port 1 is nobody's.
-  ChatClient client(
-      grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()));
+  ChatClient client(MakeChannel("127.0.0.1:1"));
   EXPECT_EQ(client.FindModel("").status().code(),
             absl::StatusCode::kUnavailable);
 }

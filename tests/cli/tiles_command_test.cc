@@ -71,7 +71,7 @@ TEST_F(TilesCommandTest, OneTileNeedsNoThumbnail) {
 }
 
 TEST_F(TilesCommandTest, WrongFilesAreOneLineAndExit78) {
-  for (const std::string image :
+  for (const std::string& image :
        {std::string("/nowhere/x.png"), std::string(TANDEM_TEST_DATA),
         std::string(TANDEM_TEST_DATA "/bad_images/png_20000x20000.bin"),
         std::string(TANDEM_TEST_DATA "/bad_images/jpeg_cut_50.bin"),
