@@ -124,19 +124,18 @@ std::vector<Candidate> Nucleus(absl::Span<const float> logits, float bound,
   }
 }
 
-int Pick(const std::vector<Candidate>& candidates, const Weights& weight,
-         double uniform) {
-  std::vector<float> weights(candidates.size());
+// The index whose share of `weights` holds `uniform`.
+size_t PickIndex(absl::Span<const float> weights, double uniform) {
   double total = 0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    total += weights[i] = weight(candidates[i].logit);
-  }
+  for (const float weight : weights) total += weight;
   double left = uniform * total;
-  for (size_t i = 0; i < candidates.size(); ++i) {
+  size_t last = 0;  // for rounding that uses up the sum
+  for (size_t i = 0; i < weights.size(); ++i) {
     left -= weights[i];
-    if (left < 0) return candidates[i].id;
+    if (left < 0) return i;
+    if (weights[i] > 0) last = i;
   }
-  return candidates.back().id;  // rounding used up the sum
+  return last;
 }
 
 }  // namespace
@@ -154,18 +153,19 @@ int Draw(absl::Span<const float> logits, const SamplingParams& params,
   const float best = logits[ArgMax(logits)];
   const Weights weight(best, params.temperature);
   const float bound = KthBest(logits, params.top_k);
-  std::vector<Candidate> candidates = params.top_p < 1
-                                          ? Nucleus(logits, bound, best, params)
-                                          : AtLeast(logits, bound);
-  if (params.min_p > 0) {
-    const auto unlikely = [&](const Candidate& c) {
-      return weight(c.logit) < params.min_p;
-    };
-    candidates.erase(
-        std::remove_if(candidates.begin(), candidates.end(), unlikely),
-        candidates.end());
+  const auto weigh = [&](float logit) {
+    const float w = logit >= bound ? weight(logit) : 0;
+    return w >= params.min_p ? w : 0;
+  };
+  std::vector<float> weights;
+  if (params.top_p >= 1) {
+    weights.resize(logits.size());
+    std::transform(logits.begin(), logits.end(), weights.begin(), weigh);
+    return static_cast<int>(PickIndex(weights, uniform));
   }
-  return Pick(candidates, weight, uniform);
+  const std::vector<Candidate> nucleus = Nucleus(logits, bound, best, params);
+  for (const Candidate& c : nucleus) weights.push_back(weigh(c.logit));
+  return nucleus[PickIndex(weights, uniform)].id;
 }
 
 void FillLogProbs(absl::Span<const float> logits, int num_top,
