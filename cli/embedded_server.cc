@@ -58,10 +58,12 @@ ComputeExecutor& EmbeddedServer::ExecutorOf(const std::string& device) {
 
 absl::StatusOr<std::unique_ptr<GrpcHost>> EmbeddedServer::HostOf(
     GrpcHost::Service service) {
-  // Nothing waits for it to drain: its only callers are in this process.
-  return GrpcHost::Start(
-      {.reflection = false, .pre_drain = absl::ZeroDuration()},
-      {std::move(service)}, frame_.health, frame_.grpc_metrics);
+  GrpcHost::Options options;
+  options.reflection = false;
+  // Its only callers are in this process, and know when it stops.
+  options.pre_drain = absl::ZeroDuration();
+  return GrpcHost::Start(options, {std::move(service)}, frame_.health,
+                         frame_.grpc_metrics);
 }
 
 absl::Status EmbeddedServer::StartVision(const Options& options) {
