@@ -65,8 +65,10 @@ absl::optional<absl::Duration> RetryDelay(const absl::Status& status);
 // The field of the first violation of a BadRequest.
 std::string ErrorField(const absl::Status& status);
 
-// A copy with `prefix` in front of the message and, where the status names a
-// field, of the field. Payloads are kept.
-absl::Status PrefixField(const absl::Status& status, absl::string_view prefix);
+// The same failure, said of `field`: "field: message", or where the status
+// names a field itself, that one inside of it ("field.max_tiles: ..."). A
+// BadRequest names it too where the status is INVALID_ARGUMENT. Other payloads
+// are kept.
+absl::Status AtField(const absl::Status& status, absl::string_view field);
 
 }  // namespace tandem

@@ -69,15 +69,23 @@ void EnableHealthService() {
   std::call_once(once, [] { grpc::EnableDefaultHealthCheckService(true); });
 }
 
-// Reflection for one server; gRPC's own switch is for all of the process.
+// Reflection on or off for one server. Whoever links gRPC's reflection library
+// has it in every server of the process, so it is taken out first.
 class ReflectionOption final : public grpc::ServerBuilderOption {
  public:
+  explicit ReflectionOption(bool on) : on_(on) {}
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>*
                          plugins) override {
-    plugins->push_back(
-        std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+    using Reflection = grpc::reflection::ProtoServerReflectionPlugin;
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return dynamic_cast<const Reflection*>(plugin.get()) != nullptr;
+    });
+    if (on_) plugins->push_back(std::make_unique<Reflection>());
   }
+
+ private:
+  const bool on_;
 };
 
 void SetArguments(grpc::ServerBuilder& builder, size_t memory_quota_bytes) {
@@ -190,8 +198,7 @@ absl::StatusOr<std::unique_ptr<GrpcHost>> GrpcHost::Start(
 absl::Status GrpcHost::Build() {
   EnableHealthService();
   grpc::ServerBuilder builder;
-  if (options_.reflection)
-    builder.SetOption(std::make_unique<ReflectionOption>());
+  builder.SetOption(std::make_unique<ReflectionOption>(options_.reflection));
   SetArguments(builder, options_.memory_quota_bytes);
   int port = 0;
   if (options_.listen) {

@@ -64,7 +64,7 @@ struct ModelConfig {
   VisionConfig vision;
   TextConfig text;
   GenerationConfig generation;
-  double downsample_ratio = 0.5;
+  double downsample_ratio = 0.5;  // the only one that is supported
   DType stored_dtype =
       DType::kBFloat16;  // torch_dtype: what --dtype auto means
   int max_tiles = 12;    // max_dynamic_patch

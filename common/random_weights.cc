@@ -51,6 +51,22 @@ Range RangeOf(absl::string_view name) {
   return {0.0f, 0.035f};  // standard deviation 0.02
 }
 
+constexpr int64_t kLanes = 4;   // values from one mixed counter
+constexpr int64_t kRun = 1024;  // values made together; a multiple of kLanes
+
+// Values [first, first + kRun) of the tensor that `key` stands for; `first` is
+// a multiple of kRun. Each has 16 random bits, twice what bfloat16 keeps.
+void FillRun(uint64_t key, int64_t first, Range range, float* out) {
+  const float step = range.spread * 0x1p-15f;
+  for (int64_t i = 0; i < kRun; i += kLanes) {
+    const uint64_t bits = Mix(key + (first + i) / kLanes * kGolden);
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const auto value = static_cast<int16_t>(bits >> (16 * lane));
+      out[i + lane] = range.centre + step * value;
+    }
+  }
+}
+
 class RandomWeights final : public WeightSource {
  public:
   RandomWeights(const ModelConfig& config, uint64_t seed)
@@ -101,20 +117,17 @@ absl::Status RandomWeights::ReadRows(absl::string_view name, int64_t first_row,
 
   const Range range = RangeOf(name);
   const uint64_t key = Mix(seed_ + kGolden) ^ HashName(name);
-  constexpr int64_t kRun = 1024;
-  float values[kRun];
   char* target = static_cast<char*>(out);
   const int64_t end = (first_row + num_rows) * row;
-  for (int64_t first = first_row * row; first < end; first += kRun) {
-    const int64_t count = std::min(kRun, end - first);
-    for (int64_t i = 0; i < count; ++i) {
-      const uint64_t bits = Mix(key + (first + i) * kGolden);
-      // The upper 24 bits, as a multiple of 2^-23 in [-1, 1).
-      const auto centred = static_cast<int32_t>(bits >> 40) - (1 << 23);
-      values[i] = range.centre + range.spread * 0x1p-23f * centred;
-    }
-    ConvertValues(values, DType::kFloat32, count, dtype, target);
+  for (int64_t first = first_row * row; first < end;) {
+    float values[kRun];
+    const int64_t run_begin = first / kRun * kRun;
+    const int64_t count = std::min(run_begin + kRun, end) - first;
+    FillRun(key, run_begin, range, values);
+    ConvertValues(values + (first - run_begin), DType::kFloat32, count, dtype,
+                  target);
     target += count * ElementSize(dtype);
+    first += count;
   }
   return absl::OkStatus();
 }

@@ -64,7 +64,7 @@ absl::StatusOr<PlannedImage> ReadImage(const v1::ImagePart& part,
   image.data = &part.data();
   absl::StatusOr<ImageHeader> header =
       ReadImageHeader(part.data(), limits.image);
-  if (!header.ok()) return PrefixField(header.status(), field);
+  if (!header.ok()) return AtField(header.status(), field);
   image.header = *header;
   image.field = std::move(field);
   image.max_tiles = part.max_tiles() == 0 ? preprocessing.max_tiles

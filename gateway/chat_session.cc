@@ -219,7 +219,7 @@ void ChatSession::OnImagePut(const AttemptPtr& attempt, size_t index,
   {
     absl::MutexLock lock(&mutex_);
     if (!status.ok() && attempt->put_failure.ok()) {
-      attempt->put_failure = PrefixField(status, plan_.images[index].field);
+      attempt->put_failure = AtField(status, plan_.images[index].field);
     }
     if (--attempt->num_pending > 0) return;
     failure = attempt->put_failure;
@@ -412,7 +412,7 @@ absl::Status ChatSession::Outward(absl::Status status) const {
   if (absl::IsInvalidArgument(status) && image != metadata.end() &&
       absl::SimpleAtoi(image->second, &index) && index >= 0 &&
       index < static_cast<int>(plan_.images.size())) {
-    return PrefixField(status, plan_.images[index].field);
+    return AtField(status, plan_.images[index].field);
   }
   return status;
 }

@@ -8,8 +8,8 @@ GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
     : metrics_(frame.metrics),
       vision_({.kind = Backend::kVision, .targets = std::move(options.vision)},
               AskVision(), metrics_, &frame.grpc_metrics),
-      llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)},
-           AskLlm(), metrics_, &frame.grpc_metrics),
+      llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)}, AskLlm(),
+           metrics_, &frame.grpc_metrics),
       engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
       rpc_(engine_, frame.clock, gate_, metrics_) {}
 

@@ -20,10 +20,9 @@ absl::Status Serve(const GatewayServer::Options& options,
                    const GrpcHost::Options& host_options,
                    const ServiceFrame& frame, StopSignal& stop) {
   GatewayServer server(options, frame);
-  TANDEM_ASSIGN_OR_RETURN(
-      const std::unique_ptr<GrpcHost> host,
-      GrpcHost::Start(host_options, {server.grpc_service()}, frame.health,
-                      frame.grpc_metrics));
+  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
+                          GrpcHost::Start(host_options, {server.grpc_service()},
+                                          frame.health, frame.grpc_metrics));
   server.WaitUntilAsked(kFirstAnswers);
   frame.health.SetCondition("backends asked", true);
   LogInfo("ready", {{"vision_targets", options.vision.size()},
@@ -55,8 +54,7 @@ int Main(int argc, char** argv) {
   AddGrpcHostOptions(line, &host);
   line.Add("admin-listen", "HOST:PORT", &admin,
            "Plain HTTP for operators: /metrics, /healthz, /readyz.");
-  line.Example(
-      "tandem-gateway --vision 127.0.0.1:50061 --llm 127.0.0.1:50071");
+  line.Example("tandem-gateway --vision 127.0.0.1:50061 --llm 127.0.0.1:50071");
   if (const auto exit_code = line.Start(argc, argv)) return *exit_code;
   options.vision = Targets(vision);
   options.llm = Targets(llm);

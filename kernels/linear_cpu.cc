@@ -54,6 +54,7 @@ struct Shape {
         tile_rows(DivUp(tokens, num_tiles)),
         num_runs(DivUp(padded_inputs, kRunLength)),
         num_groups(DivUp(out_features, kTileColumns)),
+        block_tiles(std::min(num_tiles, kBlockTiles)),
         num_blocks(DivUp(num_tiles, kBlockTiles)) {}
 
   int64_t rows_of(int64_t tile) const {
@@ -64,14 +65,20 @@ struct Shape {
   }
   // Floats in front of a tile's run in the copy of x.
   int64_t offset_of(int64_t tile, int64_t run) const {
-    return (tile * num_runs + run) * kTileRows * kRunLength;
+    const int64_t block = tile / kBlockTiles, place = tile % kBlockTiles;
+    return ((block * num_runs + run) * block_tiles + place) * kTileRows *
+           kRunLength;
+  }
+
+  int64_t copy_size() const {
+    return offset_of(num_tiles - 1, num_runs - 1) + kTileRows * kRunLength;
   }
 
   int64_t num_tokens, in_features, out_features, padded_inputs;
-  int64_t num_tiles, tile_rows, num_runs, num_groups, num_blocks;
+  int64_t num_tiles, tile_rows, num_runs, num_groups, block_tiles, num_blocks;
 };
 
-// Copies x as float32 to [tile][run][6][256], so that a tile reads one stream.
+// Copies x as float32 to [block][run][tile][6][256], the order of its use.
 template <typename T>
 void CopyTile(const Shape& shape, const Rows<T>& x, int64_t tile, float* copy) {
   const RowKernels<T>& kernels = ActiveKernels().rows<T>();
@@ -136,8 +143,7 @@ void LinearOf(const at::Tensor& x, const LinearWeight& weight,
   struct CopyOfX;
   const Shape shape(x.size(0), weight);
   const Rows<T> from(x), to(out);
-  float* copy =
-      ThreadScratch<CopyOfX>(shape.offset_of(shape.num_tiles, /*run=*/0));
+  float* copy = ThreadScratch<CopyOfX>(shape.copy_size());
   ParallelFor(shape.num_tiles, RowGrain(shape.padded_inputs * kTileRows),
               [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; ++i) {

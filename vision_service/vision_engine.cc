@@ -368,7 +368,8 @@ void VisionEngine::Decode(const ImagePtr& image) {
   const absl::Duration begin = clock_.Monotonic();
   const bool apply_exif = options_.profile == PreprocessingProfile::kHf;
   absl::StatusOr<RgbImage> pixels =
-      DecodeImage(image->file, {.apply_exif = apply_exif});
+      DecodeImage(
+      image->file, {.apply_exif = apply_exif, .limits = options_.limits});
   const absl::Duration end = clock_.Monotonic();
   std::vector<RgbImage> cut;
   if (pixels.ok()) cut = CutTiles(*pixels, image->grid, options_.tile_size);

@@ -31,7 +31,8 @@ using Int = int32_t __attribute__((vector_size(kLanes * 4)));
 using Uint = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Half = uint16_t __attribute__((vector_size(kLanes * 2)));
 
-TANDEM_INLINE Float Splat(float x) { return Float{} + x; }
+// x - 0 is x for every x, so compilers drop the subtraction; x + 0 is not.
+TANDEM_INLINE Float Splat(float x) { return x - Float{}; }
 TANDEM_INLINE Float FromBits(Uint x) { return (Float)x; }
 TANDEM_INLINE Uint Bits(Float x) { return (Uint)x; }
 
@@ -105,25 +106,31 @@ TANDEM_INLINE void StorePart(T* p, Float x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = values[i];
 }
 
-// Sum and maximum of the lanes, halves first.
-TANDEM_INLINE float Sum(Float x) {
-  float lane[kLanes];
-  Store(lane, x);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
-  }
-  return lane[0];
+// The lanes kWidth away, for a power of two.
+template <int kWidth>
+TANDEM_INLINE Float Swapped(Float x) {
+  Int index;
+  for (int i = 0; i < kLanes; ++i) index[i] = i ^ kWidth;
+  return __builtin_shuffle(x, index);
 }
 
-TANDEM_INLINE float MaxLane(Float x) {
-  float lane[kLanes];
-  Store(lane, x);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) {
-      lane[i] = lane[i] < lane[i + width] ? lane[i + width] : lane[i];
-    }
+// Sum and maximum of the lanes, halves first.
+template <int kWidth = kLanes / 2>
+TANDEM_INLINE float Sum(Float x) {
+  if constexpr (kWidth == 0) {
+    return x[0];
+  } else {
+    return Sum<kWidth / 2>(x + Swapped<kWidth>(x));
   }
-  return lane[0];
+}
+
+template <int kWidth = kLanes / 2>
+TANDEM_INLINE float MaxLane(Float x) {
+  if constexpr (kWidth == 0) {
+    return x[0];
+  } else {
+    return MaxLane<kWidth / 2>(Max(x, Swapped<kWidth>(x)));
+  }
 }
 
 // exp(x), within 1e-7 of it; 0 below -87.3, exp(88) above 88. NaN stays NaN.

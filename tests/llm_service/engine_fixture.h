@@ -147,7 +147,7 @@ class EngineFixture {
   }
 
   FakeClock clock;
-  Health health{{}, clock};
+  Health health;
   Metrics process_metrics{{"cpu", ""}, health};
   LlmMetrics metrics{process_metrics, "fake", kTestContext};
   const EmbeddingFormat format;

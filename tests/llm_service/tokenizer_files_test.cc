@@ -3,9 +3,9 @@
 #include <ostream>
 #include <string>
 
+#include "common/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "llm_service/sha256.h"
 #include "llm_service/tokenizer.h"
 #include "tests/llm_service/small_tokenizer.h"
 

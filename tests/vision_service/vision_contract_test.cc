@@ -246,6 +246,8 @@ TEST_F(VisionContractTest, ExpiresWhatNobodyUsesForAMinute) {
   clock_.Advance(absl::Seconds(59));
   engine_->ExpireImages();
   ASSERT_TRUE(Pull(*image, 0, 1).ok());
+  // An image that is being read does not expire.
+  WaitFor([this] { return engine_->load().streams == 0; });
   clock_.Advance(absl::Seconds(61));
   engine_->ExpireImages();
   const absl::Status status = Pull(*image, 0, 1).status();
