@@ -39,8 +39,8 @@ struct EmbeddingRun {
 // CRC-32C (Castagnoli, RFC 3720).
 uint32_t Crc32c(absl::Span<const char> data);
 
-// The chunk of tile `tile_index` that begins at `offset`: as much of `tile`, the
-// whole tile's bytes, as fits.
+// The chunk of tile `tile_index` that begins at `offset`: as much of `tile`,
+// the whole tile's bytes, as fits.
 v1::EmbeddingChunk MakeEmbeddingChunk(const EmbeddingFormat& format,
                                       const EmbeddingRun& run, int tile_index,
                                       size_t offset, absl::string_view tile);
@@ -65,10 +65,10 @@ class EmbeddingAssembler {
   // Takes the next chunk. Tiles that are whole now are appended to `tiles`.
   //
   // FAILED_PRECONDITION EMBEDDING_INCOMPATIBLE for another dtype, shape or
-  // fingerprint; DATA_LOSS EMBEDDING_CORRUPT for anything else that differs from
-  // what was asked for: request, image, tile order, gap, overlap, length, CRC,
-  // end_of_tile, values that are NaN or infinite. Metadata `check` names the
-  // field. After an error the assembler refuses all further chunks.
+  // fingerprint; DATA_LOSS EMBEDDING_CORRUPT for anything else that differs
+  // from what was asked for: request, image, tile order, gap, overlap, length,
+  // CRC, end_of_tile, values that are NaN or infinite. Metadata `check` names
+  // the field. After an error the assembler refuses all further chunks.
   absl::Status Add(const v1::EmbeddingChunk& chunk,
                    std::vector<EmbeddingTile>& tiles);
 

@@ -157,21 +157,25 @@ std::string ErrorField(const absl::Status& status) {
   return request->field_violations(0).field();
 }
 
-absl::Status PrefixField(const absl::Status& status, absl::string_view prefix) {
+absl::Status AtField(const absl::Status& status, absl::string_view field) {
   if (status.ok()) return status;
-  absl::Status prefixed(
+  const std::string inner = ErrorField(status);
+  absl::Status said(
       status.code(),
-      Clean(absl::StrCat(prefix, status.message()), kMaxMessageBytes));
+      Clean(absl::StrCat(field, inner.empty() ? ": " : ".", status.message()),
+            kMaxMessageBytes));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    prefixed.SetPayload(url, payload);
+    said.SetPayload(url, payload);
   });
-  const auto request = GetDetail<google::rpc::BadRequest>(status);
-  if (request && !request->field_violations().empty()) {
-    const auto& violation = request->field_violations(0);
-    SetField(absl::StrCat(prefix, violation.field()), violation.description(),
-             prefixed);
+  if (status.code() == absl::StatusCode::kInvalidArgument) {
+    const auto request = GetDetail<google::rpc::BadRequest>(status);
+    SetField(
+        inner.empty() ? std::string(field) : absl::StrCat(field, ".", inner),
+        inner.empty() ? status.message()
+                      : request->field_violations(0).description(),
+        said);
   }
-  return prefixed;
+  return said;
 }
 
 }  // namespace tandem

@@ -44,9 +44,9 @@ using ErrorMetadata = std::map<std::string, std::string>;
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message, ErrorMetadata metadata = {});
 
-// INVALID_ARGUMENT FIELD_INVALID with a google.rpc.BadRequest that names `field`
-// as a path ("messages[0].content[2].image"). `description` names the value and
-// the bound; the message is "field: description".
+// INVALID_ARGUMENT FIELD_INVALID with a google.rpc.BadRequest that names
+// `field` as a path ("messages[0].content[2].image"). `description` names the
+// value and the bound; the message is "field: description".
 absl::Status FieldError(absl::string_view field, absl::string_view description);
 
 // The same with another reason, for images: INVALID_ARGUMENT `reason`.
@@ -65,8 +65,10 @@ absl::optional<absl::Duration> RetryDelay(const absl::Status& status);
 // The field of the first violation of a BadRequest.
 std::string ErrorField(const absl::Status& status);
 
-// A copy with `prefix` in front of the message and, where the status names a
-// field, of the field. Payloads are kept.
-absl::Status PrefixField(const absl::Status& status, absl::string_view prefix);
+// The same failure, said of `field`: "field: message", or where the status
+// names a field itself, that one inside of it ("field.max_tiles: ..."). A
+// BadRequest names it too where the status is INVALID_ARGUMENT. Other payloads
+// are kept.
+absl::Status AtField(const absl::Status& status, absl::string_view field);
 
 }  // namespace tandem

@@ -21,9 +21,9 @@ struct ImageHeader {
 };
 
 struct ImageLimits {
-  int64_t max_bytes = 20 << 20;     // of the file
+  int64_t max_bytes = 20 << 20;  // of the file
   int64_t max_pixels = 40'000'000;
-  int max_side = 16'384;            // pixels
+  int max_side = 16'384;  // pixels
 };
 
 // Reads format and size from the first bytes of an image file, without decoding

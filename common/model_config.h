@@ -22,8 +22,8 @@ struct VisionConfig {
   int num_layers = 0;
   int num_heads = 0;
   int intermediate_size = 0;
-  int patch_size = 0;  // pixels
-  int image_size = 0;  // pixels, the tile's edge; a multiple of patch_size
+  int patch_size = 0;     // pixels
+  int image_size = 0;     // pixels, the tile's edge; a multiple of patch_size
   bool rms_norm = false;  // else LayerNorm with bias
   float norm_epsilon = 0;
   bool qkv_bias = false;
@@ -64,9 +64,10 @@ struct ModelConfig {
   VisionConfig vision;
   TextConfig text;
   GenerationConfig generation;
-  double downsample_ratio = 0.5;
-  DType stored_dtype = DType::kBFloat16;  // torch_dtype: what --dtype auto means
-  int max_tiles = 12;            // max_dynamic_patch
+  double downsample_ratio = 0.5;  // the only one that is supported
+  DType stored_dtype =
+      DType::kBFloat16;  // torch_dtype: what --dtype auto means
+  int max_tiles = 12;    // max_dynamic_patch
   bool use_thumbnail = true;
   // `config.system_message` where it is a string; null counts as absent.
   absl::optional<std::string> system_message;

@@ -118,6 +118,13 @@ void CommandLine::AddCommonOptions() {
   Group("Options");
 }
 
+void CommandLine::LogLevelDefault(std::string level) {
+  for (const auto& option : options_) {
+    if (option->name_ == "log-level") option->default_ = level;
+  }
+  log_level_ = std::move(level);
+}
+
 CommandLine& CommandLine::Command(const std::string& name,
                                   std::string summary) {
   commands_.push_back(std::make_unique<CommandLine>(

@@ -115,6 +115,8 @@ class CommandLine {
   // own.
   CommandLine& Command(const std::string& name, std::string summary);
 
+  // Another default of --log-level ("error"), where people read the terminal.
+  void LogLevelDefault(std::string level);
   // Heads the options that follow in --help.
   void Group(std::string title) { group_ = std::move(title); }
   // A line at the end of --help.

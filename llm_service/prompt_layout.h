@@ -46,20 +46,24 @@ class PromptBuilder {
     absl::optional<std::string> system_message;
   };
 
-  // FAILED_PRECONDITION where the tokenizer lacks a control token, naming it.
-  // `tokenizer` must outlive the builder.
+  // FAILED_PRECONDITION where the tokenizer lacks a control token, naming it,
+  // or where tokens_per_tile is not positive. `tokenizer` must outlive the
+  // builder.
   static absl::StatusOr<PromptBuilder> Make(Options options,
                                             const Tokenizer& tokenizer);
 
-  // The prompt of `messages`, open for the assistant's next words. `image_tiles`
-  // has the number of tiles, thumbnail counted, of each image. An image part
-  // stands as <img>, its context tokens, </img> and a line feed; text verbatim.
+  // The prompt of `messages`, open for the assistant's next words.
+  // `image_tiles` has the number of tiles, thumbnail counted, of each image. An
+  // image part stands as <img>, its context tokens, </img> and a line feed;
+  // text verbatim.
   //
-  // INVALID_ARGUMENT FIELD_INVALID, naming messages[i] or messages[i].content[j],
-  // for: no message, a system message that is not the first, an unknown role, an
-  // empty message, a last message that is not the user's, images outside user
-  // messages, an image index out of range, used twice, out of order or never;
-  // text that is no UTF-8. Thread-safe.
+  // INVALID_ARGUMENT FIELD_INVALID, naming messages[i] or
+  // messages[i].content[j], for: no message, a system message that is not the
+  // first, an unknown role, an empty message, a last message that is not the
+  // user's, images outside user messages, an image index out of range, used
+  // twice or out of order, text that is no UTF-8. The same, naming images[k] or
+  // image_tiles[k], for an image that no message uses or whose tiles are
+  // outside [1, 41]. Thread-safe.
   // Source: template "internvl2_5" of InternVL's conversation.py; the Hugging
   // Face profile is the chat template of the -hf checkpoints.
   absl::StatusOr<Prompt> Build(absl::Span<const PromptMessage> messages,
@@ -69,6 +73,8 @@ class PromptBuilder {
   const std::vector<int>& stop_token_ids() const { return stop_token_ids_; }
 
  private:
+  class Rendering;
+
   PromptBuilder(Options options, const Tokenizer& tokenizer);
 
   Options options_;

@@ -14,12 +14,12 @@ class VisionEncoder {
   // Of what Encode returns. Thread-safe.
   virtual const EmbeddingFormat& format() const = 0;
 
-  // The embeddings of one tile ([tile_size, tile_size, 3] RGB) as the bytes that
-  // go on the wire: [tokens_per_tile, hidden_size] of format().dtype. A tile's
-  // result never depends on other tiles.
+  // The embeddings of one tile ([tile_size, tile_size, 3] RGB) as the bytes
+  // that go on the wire: [tokens_per_tile, hidden_size] of format().dtype. A
+  // tile's result never depends on other tiles.
   //
-  // RESOURCE_EXHAUSTED DEVICE_OUT_OF_MEMORY; INTERNAL NUMERIC_FAULT when a value
-  // is NaN or infinite; INTERNAL where the device fails.
+  // RESOURCE_EXHAUSTED DEVICE_OUT_OF_MEMORY; INTERNAL NUMERIC_FAULT when a
+  // value is NaN or infinite; INTERNAL where the device fails.
   virtual absl::StatusOr<std::string> Encode(const RgbImage& tile) = 0;
 };
 

@@ -42,15 +42,25 @@ TEST(Errors, NameTheField) {
       "IMAGE_TOO_LARGE");
 }
 
-TEST(Errors, PrefixReachesMessageAndField) {
+TEST(Errors, AnOuterFieldReachesMessageAndField) {
   const absl::Status status =
-      PrefixField(FieldError("max_tiles", "41"), "messages[0].");
+      AtField(FieldError("max_tiles", "41"), "messages[0]");
   EXPECT_EQ(status.message(), "messages[0].max_tiles: 41");
   EXPECT_EQ(ErrorField(status), "messages[0].max_tiles");
   EXPECT_EQ(ErrorReason(status), "FIELD_INVALID");
-  EXPECT_TRUE(PrefixField(absl::OkStatus(), "x").ok());
-  EXPECT_EQ(PrefixField(absl::NotFoundError("gone"), "a: ").message(),
-            "a: gone");
+  EXPECT_TRUE(AtField(absl::OkStatus(), "x").ok());
+  EXPECT_EQ(AtField(absl::NotFoundError("gone"), "a").message(), "a: gone");
+}
+
+TEST(Errors, AFieldIsAddedWhereNoneWasNamed) {
+  const absl::Status status =
+      AtField(MakeError(StatusCode::kInvalidArgument, reason::kImageInvalid,
+                        "the image is empty"),
+              "messages[0].content[1].image");
+  EXPECT_EQ(status.message(),
+            "messages[0].content[1].image: the image is empty");
+  EXPECT_EQ(ErrorField(status), "messages[0].content[1].image");
+  EXPECT_EQ(ErrorReason(status), "IMAGE_INVALID");
 }
 
 TEST(Errors, CarryTheRetryDelay) {
@@ -95,9 +105,9 @@ TEST(GrpcStatus, OkStaysOk) {
 }
 
 TEST(GrpcStatus, ThereAndBackKeepsEverything) {
-  const absl::Status status = PrefixField(
+  const absl::Status status = AtField(
       FieldError("content[2].image", reason::kImageTruncated, "ends early"),
-      "m.");
+      "m");
   EXPECT_EQ(FromGrpcStatus(ToGrpcStatus(status)), status);
 }
 

@@ -1,0 +1,186 @@
+#include "cli/chat_command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "absl/strings/str_join.h"
+#include "cli/chat_client.h"
+#include "cli/chat_json.h"
+#include "cli/chat_loop.h"
+#include "cli/chat_target.h"
+#include "cli/conversation.h"
+#include "cli/error_line.h"
+#include "cli/image_file.h"
+#include "cli/interrupt.h"
+#include "cli/terminal_text.h"
+#include "common/process.h"
+#include "common/status_macros.h"
+
+namespace tandem {
+namespace {
+
+constexpr char kProgram[] = "tandem chat";
+
+int Fail(const absl::Status& status, int exit_code) {
+  PrintError(kProgram, status);
+  return exit_code;
+}
+
+absl::Status CheckOptions(const ChatCommand& command) {
+  const ModelOptions& model = command.server.model;
+  const bool local = !model.model.empty() || !model.random_weights.empty();
+  if (local && !command.connect.empty()) {
+    return absl::InvalidArgumentError(
+        "--model and --connect exclude each other: a model is loaded here, or "
+        "one is asked that is served elsewhere");
+  }
+  if (!local && command.connect.empty()) {
+    return absl::InvalidArgumentError(
+        "which model? --model DIR loads one here, --connect HOST:PORT asks a "
+        "running `tandem serve`");
+  }
+  if (command.json && command.prompt.empty()) {
+    return absl::InvalidArgumentError(
+        "--json prints the answer to one PROMPT, and none is given");
+  }
+  return absl::OkStatus();
+}
+
+v1::Sampling SamplingOf(const ChatCommand& command) {
+  v1::Sampling sampling;
+  if (command.temperature) {
+    sampling.set_temperature(static_cast<float>(*command.temperature));
+  }
+  if (command.max_tokens) sampling.set_max_tokens(*command.max_tokens);
+  return sampling;
+}
+
+absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
+    const ChatCommand& command) {
+  if (!command.connect.empty()) {
+    TANDEM_ASSIGN_OR_RETURN(const std::string target,
+                            ParseConnect(command.connect));
+    return ConnectTo(target);
+  }
+  EmbeddedServer::Options server = command.server;
+  SetDevices({.both = command.device, .vision = "", .llm = ""}, server);
+  return StartEmbedded(server);
+}
+
+absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
+  for (const std::string& path : command.images) {
+    TANDEM_ASSIGN_OR_RETURN(std::string bytes, ReadImageFile(path));
+    conversation.AddImage(std::move(bytes), path);
+  }
+  return absl::OkStatus();
+}
+
+// One question. With --json nothing but the object reaches standard output.
+int AskOnce(const ChatCommand& command, ChatClient& client,
+            Conversation& conversation, Interrupt& interrupt) {
+  const bool is_terminal = isatty(STDOUT_FILENO) != 0;
+  const absl::StatusOr<ChatAnswer> answer = AskTurn(
+      client, conversation, interrupt, absl::StrJoin(command.prompt, " "),
+      [&](absl::string_view text) {
+        if (command.json) return;
+        std::cout << (is_terminal ? TerminalText(text) : std::string(text))
+                  << std::flush;
+      });
+  if (command.json && answer.ok()) std::cout << AnswerAsJson(*answer);
+  if (!command.json || answer.ok()) std::cout << std::endl;
+  if (answer.ok()) return kExitOk;
+  return absl::IsCancelled(answer.status())
+             ? Interrupt::kExitCode
+             : Fail(answer.status(), kExitFailure);
+}
+
+int Converse(const ChatCommand& command, ChatClient& client,
+             Conversation& conversation, Interrupt& interrupt) {
+  if (!command.prompt.empty()) {
+    return AskOnce(command, client, conversation, interrupt);
+  }
+  const bool is_terminal =
+      isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
+  ChatLoop loop(client, conversation, interrupt,
+                {.in = std::cin,
+                 .out = std::cout,
+                 .err = std::cerr,
+                 .is_terminal = is_terminal});
+  // A person has seen what failed; a script has only the exit code.
+  return loop.Run() || is_terminal ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+
+int RunChat(const ChatCommand& command) {
+  if (const absl::Status status = CheckOptions(command); !status.ok()) {
+    return Fail(status, kExitConfig);
+  }
+  Interrupt interrupt;
+  Conversation conversation({.model = command.server.model.served_name,
+                             .system = command.system,
+                             .max_tiles = command.max_tiles.value_or(0),
+                             .sampling = SamplingOf(command)});
+  if (const absl::Status status = AddImages(command, conversation);
+      !status.ok()) {
+    return Fail(status, kExitConfig);
+  }
+  const absl::StatusOr<std::unique_ptr<ChatTarget>> target =
+      OpenTarget(command);
+  if (!target.ok()) return Fail(target.status(), ExitCodeFor(target.status()));
+  ChatClient client((*target)->channel());
+  const absl::StatusOr<v1::Model> model =
+      client.FindModel(command.server.model.served_name);
+  if (!model.ok()) return Fail(model.status(), kExitFailure);
+  return Converse(command, client, conversation, interrupt);
+}
+
+void AddChatOptions(CommandLine& line, ChatCommand* command) {
+  ModelOptions& model = command->server.model;
+  line.Group("Which model");
+  line.Add("model", "DIR", &model.model,
+           "Loads the InternVL3 model in this folder and answers in this "
+           "process.");
+  line.Add("connect", "[grpc://]HOST:PORT", &command->connect,
+           "Instead of --model: asks a running `tandem serve` or "
+           "tandem-gateway.");
+  line.Add("served-name", "NAME", &model.served_name,
+           "With --connect: the model to ask. Default: the only one served.");
+  line.Group("What to ask");
+  line.AddPositional("PROMPT", &command->prompt,
+                     "One question. Without it: a conversation, line by line, "
+                     "with /image FILE, /reset, /help and /quit.");
+  line.AddList("image", "FILE", &command->images,
+               "A picture in front of the first question: JPEG, PNG, WebP or "
+               "BMP. Repeat it for several.");
+  line.Add("system", "TEXT", &command->system,
+           "What the model is told first. Default: the model's own words.");
+  line.Add("max-tiles", "1..40", &command->max_tiles,
+           "Most tiles that a picture is cut into, thumbnail not counted: more "
+           "show finer detail and take longer. Default: the model's.");
+  line.Group("How to answer");
+  line.Add("temperature", "0..2", &command->temperature,
+           "0 takes the likeliest token, more lets chance in. Default: the "
+           "model's.");
+  line.Add("max-tokens", "1..", &command->max_tokens,
+           "Longest answer. Default: what the context holds.");
+  line.AddFlag("json", &command->json,
+               "One JSON object: text, token_ids, finish_reason, usage, "
+               "timings_ms.");
+  line.Group("With --model");
+  line.Add("device", "cpu", &command->device, "What to compute on.");
+  line.Add("dtype", "auto|float32|bfloat16", &model.dtype,
+           "Of weights and arithmetic; auto is what the model is stored in.");
+  line.Add("profile", "custom|hf", &model.profile,
+           "Prompt and preprocessing: the model's own code, or the Hugging "
+           "Face processor.");
+  line.Example("tandem chat --model models/demo/weights");
+  line.Example(
+      "tandem chat --model models/demo/weights --image photo.jpg 'What is in "
+      "the picture?'");
+  line.Example("tandem chat --connect 127.0.0.1:50051 --json 'Hello'");
+}
+
+}  // namespace tandem

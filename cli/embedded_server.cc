@@ -1,0 +1,134 @@
+#include "cli/embedded_server.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace tandem {
+namespace {
+
+constexpr absl::Duration kFirstAnswers = absl::Seconds(5);
+
+absl::Status CheckDevice(absl::string_view option, absl::string_view device) {
+  if (device == "cpu") return absl::OkStatus();
+  return absl::UnimplementedError(
+      absl::StrCat(option, ": \"", device,
+                   "\" is not built into this program; it computes on cpu"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EmbeddedServer>> EmbeddedServer::Start(
+    Options options, const ServiceFrame& frame) {
+  TANDEM_RETURN_IF_ERROR(CheckDevice("vision device", options.vision_device));
+  TANDEM_RETURN_IF_ERROR(CheckDevice("llm device", options.llm_device));
+  options.vision.model = options.llm.model = options.model;
+  options.vision.device = options.vision_device;
+  options.llm.device = options.llm_device;
+  std::unique_ptr<EmbeddedServer> server(new EmbeddedServer(frame));
+  TANDEM_RETURN_IF_ERROR(server->StartVision(options));
+  TANDEM_RETURN_IF_ERROR(server->StartLlm(options));
+  TANDEM_RETURN_IF_ERROR(server->StartGateway(options));
+  return server;
+}
+
+EmbeddedServer::~EmbeddedServer() {
+  gateway_host_.reset();
+  gateway_.reset();
+  llm_host_.reset();
+  llm_.reset();
+  vision_host_.reset();
+  vision_.reset();
+  for (const auto& [device, executor] : executors_) {
+    frame_.health.RemoveHeartbeat(device);
+  }
+}
+
+ComputeExecutor& EmbeddedServer::ExecutorOf(const std::string& device) {
+  std::unique_ptr<ComputeExecutor>& executor = executors_[device];
+  if (executor == nullptr) {
+    executor = std::make_unique<ComputeExecutor>(
+        ComputeExecutor::Options{.name = device});
+    frame_.health.AddHeartbeat(
+        device, [raw = executor.get()] { return raw->HeartbeatAge(); });
+  }
+  return *executor;
+}
+
+absl::StatusOr<std::unique_ptr<GrpcHost>> EmbeddedServer::HostOf(
+    GrpcHost::Service service) {
+  // Nothing waits for it to drain: its only callers are in this process.
+  GrpcHost::Options options;
+  options.reflection = false;
+  options.pre_drain = absl::ZeroDuration();
+  return GrpcHost::Start(options, {std::move(service)}, frame_.health,
+                         frame_.grpc_metrics);
+}
+
+absl::Status EmbeddedServer::StartVision(const Options& options) {
+  TANDEM_ASSIGN_OR_RETURN(
+      vision_, VisionServer::Load(options.vision, frame_,
+                                  ExecutorOf(options.vision_device)));
+  TANDEM_ASSIGN_OR_RETURN(vision_host_, HostOf(vision_->grpc_service()));
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddedServer::StartLlm(const Options& options) {
+  LlmServer::Options llm = options.llm;
+  llm.vision_channels = {vision_host_->InProcessChannel()};
+  TANDEM_ASSIGN_OR_RETURN(
+      llm_, LlmServer::Load(llm, frame_, ExecutorOf(options.llm_device)));
+  TANDEM_ASSIGN_OR_RETURN(llm_host_, HostOf(llm_->grpc_service()));
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddedServer::StartGateway(const Options& options) {
+  GatewayServer::Options gateway;
+  gateway.vision = {{"vision", vision_host_->InProcessChannel()}};
+  gateway.llm = {{"llm", llm_host_->InProcessChannel()}};
+  gateway.engine = options.gateway;
+  // Whoever runs one process has chosen what shares a card.
+  gateway.engine.allow_shared_device = true;
+  gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);
+  TANDEM_ASSIGN_OR_RETURN(
+      gateway_host_, GrpcHost::Start(options.host, {gateway_->grpc_service()},
+                                     frame_.health, frame_.grpc_metrics));
+  gateway_->WaitUntilAsked(kFirstAnswers);
+  return absl::OkStatus();
+}
+
+void EmbeddedServer::Shutdown(const absl::Notification& hurry) {
+  gateway_host_->Shutdown(hurry);
+  llm_host_->Shutdown(hurry);
+  vision_host_->Shutdown(hurry);
+}
+
+std::shared_ptr<grpc::Channel> EmbeddedServer::Channel() {
+  return gateway_host_->InProcessChannel();
+}
+
+const std::optional<HostPort>& EmbeddedServer::address() const {
+  return gateway_host_->address();
+}
+
+void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,
+                        EmbeddedDevices* devices) {
+  AddModelOptions(line, &options->model);
+  line.Group("Device");
+  line.Add("device", "cpu", &devices->both,
+           "What both engines compute on. Default: cpu.");
+  line.Add("vision-device", "cpu", &devices->vision,
+           "What the vision tower runs on. Default: --device.");
+  line.Add("llm-device", "cpu", &devices->llm,
+           "What the language model runs on. Default: --device.");
+}
+
+void SetDevices(const EmbeddedDevices& devices,
+                EmbeddedServer::Options& options) {
+  const std::string both = devices.both.empty() ? "cpu" : devices.both;
+  options.vision_device = devices.vision.empty() ? both : devices.vision;
+  options.llm_device = devices.llm.empty() ? both : devices.llm;
+}
+
+}  // namespace tandem

@@ -1,0 +1,55 @@
+#include "cli/models_command.h"
+
+#include <cstdio>
+
+#include "cli/error_line.h"
+#include "cli/host_memory.h"
+#include "cli/model_report.h"
+#include "common/process.h"
+
+namespace tandem {
+namespace {
+
+// False where the folder is no complete model.
+bool ReportOne(const std::string& directory, const ModelsCommand& command,
+               int64_t available_bytes) {
+  const absl::StatusOr<ModelReport> report =
+      ReadModelReport(directory, command.dtype);
+  if (!report.ok()) {
+    PrintError("tandem models", report.status());
+    return false;
+  }
+  const std::string text = command.json
+                               ? ReportAsJson(*report, available_bytes) + "\n"
+                               : ReportAsText(*report, available_bytes);
+  std::fputs(text.c_str(), stdout);
+  if (report->weights.ok()) return true;
+  PrintError("tandem models", report->weights);
+  return false;
+}
+
+}  // namespace
+
+int RunModels(const ModelsCommand& command) {
+  const int64_t available_bytes = AvailableHostMemory();
+  bool all_complete = true;
+  for (const std::string& directory : command.directories) {
+    all_complete =
+        ReportOne(directory, command, available_bytes) && all_complete;
+  }
+  return all_complete ? kExitOk : kExitConfig;
+}
+
+void AddModelsOptions(CommandLine& line, ModelsCommand* command) {
+  line.AddPositional("DIR", &command->directories,
+                     "Folders of InternVL3 models.")
+      .Required();
+  line.Add("dtype", "auto|float32|bfloat16", &command->dtype,
+           "What the weights would be served in; auto is what they are stored "
+           "in.");
+  line.AddFlag("json", &command->json,
+               "One JSON object a line, a folder each.");
+  line.Example("tandem models models/demo/weights");
+}
+
+}  // namespace tandem

@@ -1,0 +1,45 @@
+#include "cli/serve_command.h"
+
+#include "common/log.h"
+#include "common/service_main.h"
+#include "common/status_macros.h"
+#include "kernels/torch_version.h"
+
+namespace tandem {
+namespace {
+
+absl::Status Serve(const EmbeddedServer::Options& options,
+                   const ServiceFrame& frame, StopSignal& stop) {
+  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<EmbeddedServer> server,
+                          EmbeddedServer::Start(options, frame));
+  frame.health.SetCondition("weights", true);
+  LogInfo("ready", {{"model", server->info().model()},
+                    {"listen", server->address()->ToString()}});
+  stop.Wait();
+  server->Shutdown(stop.hurry());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int RunServe(const ServeCommand& command) {
+  EmbeddedServer::Options options = command.server;
+  SetDevices(command.devices, options);
+  return RunService("tandem", TorchBuildInfo(), command.admin_listen, "weights",
+                    [&](const ServiceFrame& frame, StopSignal& stop) {
+                      return Serve(options, frame, stop);
+                    });
+}
+
+void AddServeOptions(CommandLine& line, ServeCommand* command) {
+  AddEmbeddedOptions(line, &command->server, &command->devices);
+  AddGatewayOptions(line, &command->server.gateway);
+  line.Group("Network");
+  AddGrpcHostOptions(line, &command->server.host);
+  line.Add("admin-listen", "HOST:PORT", &command->admin_listen,
+           "Plain HTTP for operators: /metrics, /healthz, /readyz.");
+  line.Example("tandem serve --model models/demo/weights");
+  line.Example("tandem chat --connect 127.0.0.1:50051 'Hello'");
+}
+
+}  // namespace tandem

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "gateway/admission.h"
+#include "gateway/backend_pool.h"
+#include "gateway/chat_plan.h"
+#include "tandem/v1/gateway.pb.h"
+
+namespace tandem {
+
+class ChatSession;
+
+// The gateway without its public protocols: admits requests, puts their images
+// to a vision replica, has an llm replica answer, retries once before the first
+// token, and tells where the time went. Thread-safe; nothing here waits or
+// computes.
+class ChatEngine {
+ public:
+  struct Options {
+    ChatLimits limits;
+    Admission::Options admission;
+    // The model's public name; empty: as the llm service calls it.
+    std::string served_name;
+    bool allow_shared_device = false;
+  };
+
+  // Everything borrowed must outlive the engine, and the engine its sessions.
+  ChatEngine(Options options, Clock& clock, BackendPool& vision,
+             BackendPool& llm, GatewayMetrics& metrics);
+
+  // About one call of a public protocol.
+  struct Call {
+    std::string request_id;
+    absl::Time deadline;
+    Api api = Api::kGrpc;
+    Streaming streaming = Streaming::kYes;
+  };
+
+  // What a session tells its caller, one event at a time, from any thread.
+  struct Events {
+    // The next chunk comes after ChatSession::Continue.
+    std::function<void(v1::ChatChunk)> on_chunk;
+    // The end: called once, and nothing after it.
+    std::function<void(absl::Status)> on_done;
+  };
+
+  // An answer to be: ChatSession::Start begins it. `request` must stay until
+  // on_done. Errors, also those of a bad request, come through on_done; they
+  // are those of ChatService.Chat.
+  std::shared_ptr<ChatSession> NewSession(const v1::ChatRequest& request,
+                                          Call call, Events events);
+
+  // Calls back once; `request` must stay until then.
+  void CountTokens(
+      const v1::CountTokensRequest& request, Call call,
+      std::function<void(absl::StatusOr<v1::CountTokensResponse>)> done);
+
+  // The served model. NOT_FOUND MODEL_NOT_FOUND for another name than the
+  // served one (empty is any); UNAVAILABLE while no llm service has answered
+  // yet.
+  absl::StatusOr<v1::Model> GetModel(absl::string_view name) const;
+
+  const Options& options() const { return options_; }
+  const Admission& admission() const { return admission_; }
+
+ private:
+  friend class ChatSession;
+  // What the backends will do to an image that says nothing.
+  absl::StatusOr<Preprocessing> BackendPreprocessing() const;
+
+  const Options options_;
+  Clock& clock_;
+  BackendPool& vision_;
+  BackendPool& llm_;
+  GatewayMetrics& metrics_;
+  Admission admission_;
+};
+
+}  // namespace tandem

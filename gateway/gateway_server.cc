@@ -1,0 +1,39 @@
+#include "gateway/gateway_server.h"
+
+#include <utility>
+
+namespace tandem {
+
+GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
+    : metrics_(frame.metrics),
+      vision_({.kind = Backend::kVision, .targets = std::move(options.vision)},
+              AskVision(), metrics_, &frame.grpc_metrics),
+      llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)}, AskLlm(),
+           metrics_, &frame.grpc_metrics),
+      engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
+      rpc_(engine_, frame.clock, gate_, metrics_) {}
+
+void GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
+  vision_.WaitUntilAsked(timeout);
+  llm_.WaitUntilAsked(timeout);
+}
+
+GrpcHost::Service GatewayServer::grpc_service() {
+  return {.name = v1::ChatService::service_full_name(),
+          .service = &rpc_,
+          .gate = &gate_};
+}
+
+void AddGatewayOptions(CommandLine& line, ChatEngine::Options* options) {
+  line.Group("Bounds");
+  line.Add("max-in-flight", "1..", &options->admission.max_in_flight,
+           "Requests that are worked on at once.");
+  line.Add("max-queued", "0..", &options->admission.max_queued,
+           "Requests that wait for a place; more are refused.");
+  line.Add("max-images", "0..64", &options->limits.max_images,
+           "Images of one request.");
+  line.Add("max-request-tiles", "1..1024", &options->limits.max_tiles,
+           "Tiles of one request, thumbnails counted.");
+}
+
+}  // namespace tandem

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/grpc_host.h"
+#include "common/service_frame.h"
+#include "gateway/backend_pool.h"
+#include "gateway/chat_engine.h"
+#include "gateway/chat_rpc.h"
+
+namespace tandem {
+
+// The whole gateway but for the socket: what `tandem-gateway` and `tandem serve`
+// put on a GrpcHost.
+class GatewayServer {
+ public:
+  struct Options {
+    std::vector<BackendTarget> vision;
+    std::vector<BackendTarget> llm;
+    ChatEngine::Options engine;
+  };
+  // Begins to ask the backends. `frame` must outlive the server.
+  GatewayServer(Options options, const ServiceFrame& frame);
+
+  // Until every target has been asked once, whatever the answer.
+  void WaitUntilAsked(absl::Duration timeout) const;
+
+  // For GrpcHost::Start. The server must outlive the host.
+  GrpcHost::Service grpc_service();
+
+  ChatEngine& engine() { return engine_; }
+
+ private:
+  GatewayMetrics metrics_;
+  CallGate gate_;
+  BackendPool vision_;
+  BackendPool llm_;
+  ChatEngine engine_;
+  ChatRpc rpc_;
+};
+
+// What `tandem-gateway` and `tandem serve` share: bounds of requests.
+void AddGatewayOptions(CommandLine& line, ChatEngine::Options* options);
+
+}  // namespace tandem

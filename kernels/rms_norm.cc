@@ -1,0 +1,43 @@
+#include "kernels/rms_norm.h"
+
+#include "kernels/checks.h"
+#include "kernels/cpu/cpu_level.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/rows.h"
+
+namespace tandem {
+namespace cpu {
+namespace {
+
+void RmsNorm(const at::Tensor& x, const at::Tensor& weight, float epsilon,
+             at::Tensor& out) {
+  ForDType(x.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    const RowKernels<T>& kernels = ActiveKernels().rows<T>();
+    const Rows<T> from(x), to(out);
+    const int64_t size = x.size(1);
+    ParallelFor(x.size(0), RowGrain(size), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        kernels.rms_norm(from[t], Data<T>(weight), epsilon, size, to[t]);
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace cpu
+
+void RmsNorm(const at::Tensor& x, const at::Tensor& weight, float epsilon,
+             at::Tensor& out) {
+  CheckTensor("RmsNorm", "x", x, 2);
+  CheckVector("RmsNorm", "weight", weight, x.size(1), x);
+  CheckSameShape("RmsNorm", "out", out, x);
+  switch (x.device().type()) {
+    case at::kCPU:
+      return cpu::RmsNorm(x, weight, epsilon, out);
+    default:
+      ThrowNoDevice("RmsNorm", x.device());
+  }
+}
+
+}  // namespace tandem

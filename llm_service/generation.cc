@@ -1,0 +1,160 @@
+#include "llm_service/generation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
+#include "common/request_id.h"
+#include "common/status_macros.h"
+#include "common/tile_grid.h"
+
+namespace tandem {
+namespace {
+
+constexpr int kHandleBytes = 16;
+constexpr int kSha256Bytes = 32;
+constexpr int kMaxTiles = kMaxTilesPerImage + 1;  // the thumbnail
+
+absl::Status CheckBytes(const std::string& field, const std::string& value,
+                        size_t bytes) {
+  if (value.size() == bytes) return absl::OkStatus();
+  return FieldError(field, absl::StrCat(value.size(), " bytes, not ", bytes));
+}
+
+absl::Status CheckImage(int index, const v1::ImageRef& image) {
+  const std::string field = absl::StrCat("images[", index, "]");
+  TANDEM_RETURN_IF_ERROR(
+      CheckBytes(field + ".handle", image.handle(), kHandleBytes));
+  TANDEM_RETURN_IF_ERROR(
+      CheckBytes(field + ".sha256", image.sha256(), kSha256Bytes));
+  if (image.replica_id().empty()) {
+    return FieldError(field + ".replica_id", "is empty");
+  }
+  // Both sides of the grid are bounded first, so that the product is too.
+  const auto in_range = [](uint32_t side) {
+    return side >= 1 && side <= kMaxTilesPerImage;
+  };
+  if (!in_range(image.columns()) || !in_range(image.rows())) {
+    return FieldError(field + ".columns",
+                      absl::StrCat("grid ", image.columns(), "x", image.rows(),
+                                   " is outside [1, ", kMaxTilesPerImage, "]"));
+  }
+  const TileGrid grid{static_cast<int>(image.columns()),
+                      static_cast<int>(image.rows())};
+  // A model may come without thumbnails.
+  const auto tiles = static_cast<int64_t>(image.num_tiles());
+  if (tiles > kMaxTiles ||
+      (tiles != grid.num_tiles() && tiles != grid.columns * grid.rows)) {
+    return FieldError(field + ".num_tiles",
+                      absl::StrCat(tiles, " does not match the grid ",
+                                   grid.columns, "x", grid.rows));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<PromptMessage> ReadMessages(
+    const google::protobuf::RepeatedPtrField<v1::PromptMessage>& messages) {
+  std::vector<PromptMessage> out;
+  out.reserve(messages.size());
+  for (const v1::PromptMessage& message : messages) {
+    PromptMessage& to = out.emplace_back();
+    to.role = message.role();
+    for (const v1::PromptPart& part : message.content()) {
+      if (part.part_case() == v1::PromptPart::kImageIndex) {
+        // Beyond int is beyond every index: the builder names the field.
+        const uint32_t index = std::min<uint32_t>(
+            part.image_index(), std::numeric_limits<int32_t>::max());
+        to.content.emplace_back(ImageIndex{static_cast<int>(index)});
+      } else {
+        to.content.emplace_back(part.text());
+      }
+    }
+  }
+  return out;
+}
+
+absl::Status ContextError(const Prompt& prompt, int64_t max_tokens,
+                          int context) {
+  const size_t num_prompt = prompt.token_ids.size();
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, reason::kContextLengthExceeded,
+      absl::StrCat("a prompt of ", num_prompt, " tokens (",
+                   prompt.num_image_tokens(), " of images) and an answer of ",
+                   max_tokens, " do not fit a context of ", context),
+      {{"maxTokens", absl::StrCat(max_tokens)},
+       {"promptTokens", absl::StrCat(num_prompt)},
+       {"imageTokens", absl::StrCat(prompt.num_image_tokens())},
+       {"contextTokens", absl::StrCat(context)}});
+}
+
+}  // namespace
+
+GenerationReader::GenerationReader(const PromptBuilder& prompts,
+                                   SamplingDefaults defaults, int max_context)
+    : prompts_(prompts),
+      defaults_(std::move(defaults)),
+      max_context_(max_context) {}
+
+absl::StatusOr<Generation> GenerationReader::Read(
+    const v1::GenerateRequest& request) const {
+  if (!IsValidRequestId(request.request_id())) {
+    return FieldError("request_id", "is not 1 to 128 of [A-Za-z0-9._-]");
+  }
+  std::vector<int> image_tiles;
+  for (int i = 0; i < request.images_size(); ++i) {
+    TANDEM_RETURN_IF_ERROR(CheckImage(i, request.images(i)));
+    image_tiles.push_back(static_cast<int>(request.images(i).num_tiles()));
+  }
+  TANDEM_ASSIGN_OR_RETURN(SamplingPlan plan,
+                          PlanSampling(request.sampling(), defaults_));
+  Generation generation;
+  TANDEM_ASSIGN_OR_RETURN(
+      generation.prompt,
+      prompts_.Build(ReadMessages(request.messages()), image_tiles));
+  TANDEM_ASSIGN_OR_RETURN(generation.max_tokens,
+                          ChooseMaxTokens(plan, generation.prompt));
+  generation.request_id = request.request_id();
+  generation.images = {request.images().begin(), request.images().end()};
+  generation.sampling = std::move(plan.params);
+  generation.stop = std::move(plan.stop);
+  return generation;
+}
+
+absl::StatusOr<int> GenerationReader::ChooseMaxTokens(
+    const SamplingPlan& plan, const Prompt& prompt) const {
+  const int64_t room =
+      max_context_ - static_cast<int64_t>(prompt.token_ids.size());
+  const int64_t wanted = plan.max_tokens.value_or(1);
+  if (wanted > room) return ContextError(prompt, wanted, max_context_);
+  if (plan.params.min_tokens > room) {
+    return ContextError(prompt, plan.params.min_tokens, max_context_);
+  }
+  if (plan.max_tokens.has_value()) return static_cast<int>(wanted);
+  const int64_t usual = plan.max_tokens_default.value_or(room);
+  return static_cast<int>(
+      std::clamp<int64_t>(usual, plan.params.min_tokens, room));
+}
+
+absl::StatusOr<v1::CountPromptTokensResponse> GenerationReader::Count(
+    const v1::CountPromptTokensRequest& request) const {
+  std::vector<int> image_tiles;
+  for (int i = 0; i < request.image_tiles_size(); ++i) {
+    const uint32_t tiles = request.image_tiles(i);
+    if (tiles < 1 || tiles > kMaxTiles) {
+      return FieldError(
+          absl::StrCat("image_tiles[", i, "]"),
+          absl::StrCat(tiles, " is outside [1, ", kMaxTiles, "]"));
+    }
+    image_tiles.push_back(static_cast<int>(tiles));
+  }
+  TANDEM_ASSIGN_OR_RETURN(
+      const Prompt prompt,
+      prompts_.Build(ReadMessages(request.messages()), image_tiles));
+  v1::CountPromptTokensResponse response;
+  response.set_prompt_tokens(prompt.token_ids.size());
+  response.set_image_tokens(prompt.num_image_tokens());
+  return response;
+}
+
+}  // namespace tandem

@@ -1,0 +1,28 @@
+#include "llm_service/kv_pool_size.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace tandem {
+
+absl::StatusOr<int> ChooseKvBlocks(const KvPoolWish& wish) {
+  if (wish.blocks > 0 && wish.blocks < wish.context_blocks) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--kv-blocks ", wish.blocks, " holds less than one context, which is ",
+        wish.context_blocks, " blocks"));
+  }
+  if (wish.blocks > 0) return wish.blocks;
+  const int64_t affordable = wish.memory_bytes / 4 / wish.block_bytes;
+  return static_cast<int>(
+      std::clamp<int64_t>(affordable, wish.context_blocks,
+                          8 * static_cast<int64_t>(wish.context_blocks)));
+}
+
+int64_t HostMemoryBytes() {
+  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace tandem

@@ -1,0 +1,376 @@
+#include "llm_service/llm_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/errors.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "llm_service/batch_scheduler.h"
+
+namespace tandem {
+namespace {
+
+absl::Status Overloaded(int waiting, int limit) {
+  return RetryableError(
+      absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+      absl::StrCat(waiting, " requests are waiting, at most ", limit),
+      absl::Seconds(1), {{"limit", absl::StrCat(limit)}});
+}
+
+absl::Status DeadlineError(absl::string_view stage) {
+  return MakeError(absl::StatusCode::kDeadlineExceeded,
+                   reason::kDeadlineExceeded,
+                   absl::StrCat("the deadline passed in stage ", stage),
+                   {{"stage", std::string(stage)}});
+}
+
+absl::Status SlowReaderError(absl::Duration bound) {
+  return MakeError(
+      absl::StatusCode::kDeadlineExceeded, reason::kSlowConsumer,
+      absl::StrCat("nobody read the answer for ", absl::FormatDuration(bound)));
+}
+
+absl::Status StoppingError() {
+  return RetryableError(absl::StatusCode::kUnavailable, reason::kDraining,
+                        "the llm service is stopping", absl::Seconds(1));
+}
+
+AnswerEnd Failed(absl::Status status) {
+  AnswerEnd end;
+  end.finish_reason = absl::IsCancelled(status) ? v1::FINISH_REASON_CANCELLED
+                                                : v1::FINISH_REASON_ERROR;
+  end.status = std::move(status);
+  return end;
+}
+
+// Each image has as many embeddings as the prompt has places for them.
+absl::Status CheckImages(const Generation& generation, int tokens_per_tile) {
+  const std::vector<ImageSpan>& spans = generation.prompt.images;
+  bool fits = spans.size() == generation.images.size();
+  for (size_t i = 0; fits && i < spans.size(); ++i) {
+    const auto tiles = static_cast<int>(generation.images[i].num_tiles());
+    fits = spans[i].image_index == static_cast<int>(i) &&
+           spans[i].num_tokens == tiles * tokens_per_tile;
+  }
+  if (fits) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInternal, reason::kInternal,
+                   "the prompt's places for images do not match the images");
+}
+
+BatchScheduler::Options SchedulerOptions(const LlmEngine::Options& options,
+                                         const StepRunner& runner) {
+  BatchScheduler::Options out;
+  out.max_running = std::min(options.max_running, runner.num_sampling_slots());
+  out.max_waiting = options.max_waiting;
+  out.max_prefill_tokens = options.max_prefill_tokens;
+  // A window always brings a whole tile, however it was cut before; a scheduler
+  // that waits for more would wait for ever.
+  out.min_frontier_tokens =
+      std::min(options.min_frontier_tokens, options.tokens_per_tile);
+  return out;
+}
+
+}  // namespace
+
+LlmEngine::LlmEngine(Options options, ComputeExecutor& executor,
+                     StepRunner& runner, const Tokenizer& tokenizer,
+                     EmbeddingSource& source, LlmMetrics& metrics, Clock& clock)
+    : options_(std::move(options)),
+      executor_(executor),
+      runner_(runner),
+      tokenizer_(tokenizer),
+      source_(source),
+      metrics_(metrics),
+      clock_(clock),
+      pool_(runner.num_kv_blocks()),
+      scheduler_(std::make_unique<BatchScheduler>(
+          SchedulerOptions(options_, runner), pool_)),
+      num_free_blocks_(pool_.num_free()),
+      mailbox_(std::make_shared<EngineMailbox>(executor, [this] { Step(); })),
+      delivery_(options_.tick, [this] {
+        if (num_waiting_ + num_running_ > 0) mailbox_->Wake();
+      }) {
+  metrics_.queue_limit.Set(options_.max_waiting);
+  metrics_.kv_cache_blocks.Set(pool_.num_blocks());
+  metrics_.kv_cache_blocks_free.Set(pool_.num_free());
+}
+
+LlmEngine::~LlmEngine() {
+  // Steps that were queued before Close run before the piece below.
+  EngineMailbox::Mail unread = mailbox_->Close();
+  const auto end_all = [this] {
+    while (!requests_.empty()) Fail(requests_.begin()->first, StoppingError());
+    Publish();
+    delivery_.Post(std::exchange(to_tell_, {}));
+  };
+  while (!executor_.Run(end_all).ok()) absl::SleepFor(absl::Milliseconds(1));
+  for (EngineMailbox::Request& request : unread.requests) {
+    if (request.answer->End(Failed(StoppingError()))) request.answer->Notify();
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Answer>> LlmEngine::Generate(
+    Generation generation, std::function<void()> on_ready) {
+  TANDEM_RETURN_IF_ERROR(CheckImages(generation, options_.tokens_per_tile));
+  if (clock_.Monotonic() >= generation.deadline) {
+    return DeadlineError(LabelOf(Stage::kDecodeQueue));
+  }
+  const int waiting = num_waiting_.fetch_add(1);
+  if (waiting >= options_.max_waiting) {
+    --num_waiting_;
+    return Overloaded(waiting, options_.max_waiting);
+  }
+  auto answer =
+      std::make_shared<Answer>(options_.ring_tokens, std::move(on_ready),
+                               [mailbox = mailbox_] { mailbox->Wake(); });
+  if (!mailbox_->Post(std::move(generation), answer)) {
+    --num_waiting_;
+    return StoppingError();
+  }
+  return answer;
+}
+
+LlmEngine::Load LlmEngine::load() const {
+  Load load;
+  load.running = num_running_;
+  load.waiting = num_waiting_;
+  load.max_waiting = options_.max_waiting;
+  load.free_kv_blocks = num_free_blocks_;
+  load.kv_blocks = pool_.num_blocks();
+  return load;
+}
+
+void LlmEngine::Step() {
+  ReadMail();
+  EndWhoMust();
+  StartPulls();
+  const std::vector<PlannedRow> rows = Plan();
+  if (!rows.empty()) RunStep(rows);
+  Publish();
+  delivery_.Post(std::exchange(to_tell_, {}));
+  mailbox_->EndStep(/*more=*/!rows.empty());
+}
+
+void LlmEngine::ReadMail() {
+  EngineMailbox::Mail mail = mailbox_->Take();
+  for (EngineMailbox::Request& request : mail.requests) {
+    Accept(std::move(request));
+  }
+  for (EngineMailbox::Tile& tile : mail.tiles) {
+    const auto it = requests_.find(tile.id);
+    if (it == requests_.end()) continue;  // it has ended meanwhile
+    const absl::Status status = it->second->TakeTile(std::move(tile.tile));
+    if (!status.ok()) Fail(tile.id, status);
+  }
+  for (EngineMailbox::PullError& error : mail.pull_errors) {
+    Fail(error.id, std::move(error.status));
+  }
+}
+
+void LlmEngine::Accept(EngineMailbox::Request request) {
+  auto active = std::make_unique<ActiveRequest>(
+      request.id, std::move(request.generation), tokenizer_,
+      options_.tokens_per_tile, std::move(request.answer));
+  ActiveRequest& added = *active;
+  requests_.emplace(request.id, std::move(active));
+  const absl::Status status = scheduler_->Add(added.sequence());
+  if (!status.ok()) Fail(request.id, status);
+}
+
+void LlmEngine::EndWhoMust() {
+  for (auto it = requests_.begin(); it != requests_.end();) {
+    ActiveRequest& request = *(it++)->second;  // Fail erases
+    const absl::Status why = WhyEnd(request);
+    if (!why.ok()) Fail(request.sequence().id, why);
+  }
+}
+
+absl::Status LlmEngine::WhyEnd(ActiveRequest& request) const {
+  const absl::Duration now = clock_.Monotonic();
+  if (request.answer()->cancelled()) {
+    return absl::CancelledError("the reader went away");
+  }
+  if (now >= request.generation().deadline) {
+    return DeadlineError(LabelOf(request.stage()));
+  }
+  const absl::Duration stalled = request.StalledFor(now);
+  if (stalled >= options_.slow_reader) {
+    return SlowReaderError(options_.slow_reader);
+  }
+  request.sequence().paused = request.answer()->full();
+  return absl::OkStatus();
+}
+
+void LlmEngine::StartPulls() {
+  // First come, first served: who runs, and who runs next.
+  int left = options_.max_running + options_.prefetch_waiting;
+  for (auto& [id, request] : requests_) {
+    if (left-- == 0) return;
+    request->StartPull(source_, options_.window_tiles, SinkFor(id));
+  }
+}
+
+EmbeddingSource::Sink LlmEngine::SinkFor(uint64_t id) {
+  EmbeddingSource::Sink sink;
+  sink.on_tile = [mailbox = mailbox_, id](PulledTile tile) {
+    mailbox->Post(EngineMailbox::Tile{id, std::move(tile)});
+  };
+  sink.on_error = [mailbox = mailbox_, id](absl::Status status) {
+    mailbox->Post(EngineMailbox::PullError{id, std::move(status)});
+  };
+  return sink;
+}
+
+std::vector<PlannedRow> LlmEngine::Plan() {
+  while (true) {
+    std::vector<Sequence*> admitted;
+    std::vector<PlannedRow> rows = scheduler_->Plan(admitted);
+    bool all_ready = true;
+    for (const Sequence* sequence : admitted) {
+      --num_waiting_;
+      Owner(*sequence).timeline().Admitted(clock_.Monotonic());
+    }
+    for (const Sequence* sequence : admitted) {
+      const absl::Status status = OpenSlot(*sequence);
+      if (status.ok()) continue;
+      Fail(sequence->id, status);
+      all_ready = false;
+    }
+    if (all_ready) return rows;
+  }
+}
+
+absl::Status LlmEngine::OpenSlot(const Sequence& sequence) {
+  const std::vector<int> generated(
+      sequence.token_ids.begin() + sequence.num_prompt,
+      sequence.token_ids.end());
+  return runner_.OpenSamplingSlot(
+      sequence.sampling_slot, Owner(sequence).generation().sampling, generated);
+}
+
+void LlmEngine::RunStep(const std::vector<PlannedRow>& rows) {
+  metrics_.batch_sequences.Observe(static_cast<double>(rows.size()));
+  const absl::StatusOr<StepOutput> output = Compute(rows);
+  if (output.ok()) {
+    TakeOutput(rows, *output);
+  } else {
+    TakeFailure(rows, output.status());
+  }
+}
+
+absl::StatusOr<StepOutput> LlmEngine::Compute(
+    const std::vector<PlannedRow>& rows) {
+  StepInput input;
+  size_t num_sampled = 0;
+  for (const PlannedRow& row : rows) {
+    const Sequence& sequence = *row.sequence;
+    const int slot = static_cast<int>(input.token_ids.size());
+    const auto first = sequence.token_ids.begin() + sequence.num_cached;
+    input.token_ids.insert(input.token_ids.end(), first,
+                           first + row.num_tokens);
+    for (const EmbeddingRows& rows_of_tile : Owner(sequence).embeddings().Rows(
+             sequence.num_cached, row.num_tokens, slot)) {
+      input.embeddings.push_back(rows_of_tile);
+    }
+    input.sequences.push_back({sequence.kv.blocks(), sequence.num_cached,
+                               row.num_tokens,
+                               row.samples() ? sequence.sampling_slot : -1});
+    if (row.samples()) ++num_sampled;
+  }
+  TANDEM_RETURN_IF_ERROR(runner_.Submit(input));
+  TANDEM_ASSIGN_OR_RETURN(StepOutput output, runner_.Collect());
+  if (output.tokens.size() != num_sampled) {
+    return absl::InternalError(absl::StrCat(
+        "a step sampled ", output.tokens.size(), " tokens of ", num_sampled));
+  }
+  return output;
+}
+
+void LlmEngine::TakeOutput(const std::vector<PlannedRow>& rows,
+                           const StepOutput& output) {
+  size_t next_token = 0;
+  for (const PlannedRow& row : rows) {
+    ActiveRequest& request = Owner(*row.sequence);
+    const bool samples = row.samples();  // before the sequence moves
+    request.Advance(row.num_tokens);
+    if (samples) TakeToken(request, output.tokens[next_token++]);
+  }
+}
+
+void LlmEngine::TakeToken(ActiveRequest& request, const SampledToken& token) {
+  const uint64_t id = request.sequence().id;
+  const bool first = request.sequence().num_generated() == 0;
+  if (!token.status.ok()) {
+    metrics_.numeric_faults[first ? Stage::kPrefill : Stage::kDecode]
+        .Increment();
+    return Fail(id, token.status);
+  }
+  metrics_.generated_tokens.Increment();
+  if (first) {
+    const Prompt& prompt = request.generation().prompt;
+    metrics_.prompt_tokens.Increment(request.sequence().num_prompt);
+    metrics_.image_tokens.Increment(prompt.num_image_tokens());
+    metrics_.request_prompt_tokens.Observe(request.sequence().num_prompt);
+  }
+  if (request.answer()->cancelled()) metrics_.tokens_after_cancel.Increment();
+  if (request.TakeToken(token, clock_.Monotonic())) {
+    to_tell_.push_back(request.answer());
+  }
+  if (request.end() != nullptr) Complete(id, *request.end());
+}
+
+void LlmEngine::TakeFailure(const std::vector<PlannedRow>& rows,
+                            const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) {
+    // The newest gives way; the step is planned again without it.
+    const Sequence& newest = *rows.back().sequence;
+    metrics_.device_oom[newest.decoding() ? Stage::kDecode : Stage::kPrefill]
+        .Increment();
+    return Fail(newest.id, status);
+  }
+  for (const PlannedRow& row : rows) Fail(row.sequence->id, status);
+}
+
+void LlmEngine::Fail(uint64_t id, absl::Status status) {
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return;  // a late error of a pull
+  if (absl::IsCancelled(status)) {
+    metrics_.cancelled_requests[it->second->stage()].Increment();
+  }
+  Complete(id, Failed(std::move(status)));
+}
+
+void LlmEngine::Complete(uint64_t id, AnswerEnd end) {
+  const auto it = requests_.find(id);
+  ActiveRequest& request = *it->second;
+  Sequence& sequence = request.sequence();
+  if (sequence.num_generated() > 0) {
+    metrics_.request_generated_tokens.Observe(sequence.num_generated());
+  }
+  if (sequence.running()) {
+    runner_.CloseSamplingSlot(sequence.sampling_slot);
+  } else {
+    --num_waiting_;
+  }
+  scheduler_->Remove(sequence);
+  if (request.answer()->End(std::move(end))) {
+    to_tell_.push_back(request.answer());
+  }
+  requests_.erase(it);
+}
+
+void LlmEngine::Publish() {
+  num_running_ = scheduler_->num_running();
+  num_free_blocks_ = pool_.num_free();
+  const double blocks = pool_.num_blocks();
+  metrics_.requests_running.Set(num_running_);
+  metrics_.requests_waiting.Set(num_waiting_);
+  metrics_.queue_depth.Set(num_waiting_);
+  metrics_.kv_cache_blocks_free.Set(num_free_blocks_);
+  metrics_.kv_cache_usage_ratio.Set((blocks - num_free_blocks_) / blocks);
+}
+
+}  // namespace tandem

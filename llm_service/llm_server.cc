@@ -1,0 +1,223 @@
+#include "llm_service/llm_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/channel.h"
+#include "common/load_progress.h"
+#include "common/log.h"
+#include "common/resolve_target.h"
+#include "common/service_info.h"
+#include "common/status_macros.h"
+#include "llm_service/kv_pool_size.h"
+#include "llm_service/llm_model.h"
+
+namespace tandem {
+namespace {
+
+// A context of `wanted` tokens, or the model's own.
+absl::StatusOr<int> ChooseContext(int wanted, const TextConfig& config) {
+  if (wanted == 0) return config.max_positions;
+  if (wanted < 0 || wanted > config.max_positions) {
+    return absl::InvalidArgumentError(absl::StrCat("--max-context ", wanted,
+                                                   " is outside [1, ",
+                                                   config.max_positions, "]"));
+  }
+  return wanted;
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
+    const OpenedModel& model) {
+  auto tokenizer = Tokenizer::Load(model.directory);
+  if (absl::IsNotFound(tokenizer.status()) && model.has_random_weights) {
+    return Tokenizer::MakeByteTokenizer(model.config.text.vocab_size);
+  }
+  return tokenizer;
+}
+
+// Whatever a text can turn into must have a row in the embedding table; an
+// added token beyond it (<video> of one layout) is never looked up.
+absl::Status CheckVocabulary(const Tokenizer& tokenizer, int vocab_size) {
+  for (int id = vocab_size; id < tokenizer.vocab_size(); ++id) {
+    const absl::string_view bytes = tokenizer.TokenBytes(id);
+    if (bytes.empty() || tokenizer.AddedTokenId(bytes) == id) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("the tokenizer's token ", id,
+                     " is outside of the model's vocabulary of ", vocab_size));
+  }
+  return absl::OkStatus();
+}
+
+SamplingDefaults MakeDefaults(const OpenedModel& model,
+                              const PromptBuilder& prompts) {
+  SamplingDefaults defaults;
+  defaults.generation = model.config.generation;
+  defaults.vocab_size = model.config.text.vocab_size;
+  for (const std::vector<int>& ids :
+       {prompts.stop_token_ids(), model.config.eos_token_ids,
+        model.config.generation.eos_token_ids}) {
+    for (const int id : ids) {
+      if (id >= 0 && id < defaults.vocab_size) {
+        defaults.stop_token_ids.push_back(id);
+      }
+    }
+  }
+  return defaults;
+}
+
+VisionPairing MakePairing(const OpenedModel& model,
+                          const v1::ServiceInfo& info) {
+  VisionPairing pairing;
+  pairing.format.dtype = model.dtype;
+  pairing.format.tokens_per_tile = model.config.tokens_per_tile();
+  pairing.format.hidden_size = model.config.text.hidden_size;
+  pairing.format.fingerprint = model.fingerprint;
+  pairing.profile = info.profile();
+  pairing.tile_size = model.config.vision.image_size;
+  return pairing;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LlmServer>> LlmServer::Load(
+    const Options& options, const ServiceFrame& frame,
+    ComputeExecutor& executor) {
+  const absl::Duration begin = frame.clock.Monotonic();
+  TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
+                          OpenModel(options.model, WeightSet::kLanguage));
+  TANDEM_ASSIGN_OR_RETURN(
+      const int max_context,
+      ChooseContext(options.max_context, model.config.text));
+  std::unique_ptr<LlmServer> server(new LlmServer(model, max_context, frame));
+  TANDEM_RETURN_IF_ERROR(server->LoadText(model));
+  TANDEM_RETURN_IF_ERROR(server->LoadModel(options, model, frame));
+  server->ConnectVision(options, model, frame);
+  server->StartEngine(options, model, frame, executor);
+  DeviceMetrics(frame.metrics, options.device)
+      .model_load_seconds.Increment(
+          absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));
+  server->replicas_->AskAll();
+  return server;
+}
+
+LlmServer::LlmServer(const OpenedModel& model, int max_context,
+                     const ServiceFrame& frame)
+    : max_context_(max_context),
+      metrics_(frame.metrics, model.name, max_context) {
+  *info_.mutable_info() = MakeServiceInfo(model);
+  info_.set_max_context_tokens(max_context);
+  info_.set_vocab_size(model.config.text.vocab_size);
+}
+
+LlmServer::~LlmServer() = default;
+
+absl::Status LlmServer::LoadText(const OpenedModel& model) {
+  TANDEM_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(model));
+  TANDEM_RETURN_IF_ERROR(
+      CheckVocabulary(*tokenizer_, model.config.text.vocab_size));
+  TANDEM_ASSIGN_OR_RETURN(
+      prompts_,
+      PromptBuilder::Make({.profile = model.profile,
+                           .tokens_per_tile = model.config.tokens_per_tile(),
+                           .system_message = model.config.system_message},
+                          *tokenizer_));
+  const SamplingDefaults defaults = MakeDefaults(model, *prompts_);
+  // What the model's own file says must pass for a request that says nothing.
+  TANDEM_RETURN_IF_ERROR(PlanSampling({}, defaults).status());
+  reader_ =
+      std::make_unique<GenerationReader>(*prompts_, defaults, max_context_);
+  info_.set_tokenizer_digest(tokenizer_->digest());
+  return absl::OkStatus();
+}
+
+absl::Status LlmServer::LoadModel(const Options& options,
+                                  const OpenedModel& model,
+                                  const ServiceFrame& frame) {
+  KvPoolWish wish;
+  wish.blocks = options.kv_blocks;
+  wish.context_blocks = KvBlocksFor(max_context_);
+  wish.block_bytes =
+      MakeKvLayout(model.config.text, model.dtype).bytes_per_block();
+  wish.memory_bytes = HostMemoryBytes();
+  TANDEM_ASSIGN_OR_RETURN(const int num_blocks, ChooseKvBlocks(wish));
+  LoadReporter reporter("language model");
+  LlmModel::Options llm;
+  llm.model.dtype = model.dtype;
+  llm.num_kv_blocks = num_blocks;
+  llm.num_sampling_slots = options.max_running;
+  TANDEM_ASSIGN_OR_RETURN(
+      runner_,
+      LlmModel::Load(model.config.text, *model.weights, llm, &reporter));
+  metrics_.SetModelInfo(frame.metrics,
+                        {.model = model.name,
+                         .dtype = std::string(DTypeName(model.dtype)),
+                         .fingerprint = model.fingerprint,
+                         .max_model_len = max_context_,
+                         .block_size = kKvBlockTokens,
+                         .num_blocks = num_blocks});
+  return absl::OkStatus();
+}
+
+void LlmServer::ConnectVision(const Options& options, const OpenedModel& model,
+                              const ServiceFrame& frame) {
+  const VisionPairing pairing = MakePairing(model, info());
+  VisionReplicas::Options replicas;
+  replicas.targets = options.vision;
+  replicas.channels = options.vision_channels;
+  replicas.dial = [&frame](const std::string& address) {
+    return MakeChannel(address, &frame.grpc_metrics);
+  };
+  replicas.resolve = ResolveTarget;
+  replicas_ = std::make_unique<VisionReplicas>(std::move(replicas), pairing);
+  vision_ = std::make_unique<VisionClient>(pairing.format, *replicas_, metrics_,
+                                           frame.clock);
+  info_.set_accepts_images(!replicas_->empty());
+}
+
+void LlmServer::StartEngine(const Options& options, const OpenedModel& model,
+                            const ServiceFrame& frame,
+                            ComputeExecutor& executor) {
+  LlmEngine::Options engine;
+  engine.tokens_per_tile = model.config.tokens_per_tile();
+  engine.max_running = options.max_running;
+  engine.max_waiting = options.max_waiting;
+  engine.max_prefill_tokens = options.max_prefill_tokens;
+  engine.window_tiles = options.window_tiles;
+  engine_ = std::make_unique<LlmEngine>(engine, executor, *runner_, *tokenizer_,
+                                        *vision_, metrics_, frame.clock);
+  workers_ = std::make_unique<WorkerPool>(WorkerPool::Options());
+  rpc_ = std::make_unique<LlmRpc>(
+      info_, LlmRpc::Deps{*engine_, *reader_, *tokenizer_, *workers_, gate_,
+                          frame.health, frame.clock});
+}
+
+GrpcHost::Service LlmServer::grpc_service() {
+  return {.name = v1::LlmService::service_full_name(),
+          .service = rpc_.get(),
+          .gate = &gate_};
+}
+
+void AddLlmOptions(CommandLine& line, LlmServer::Options* options) {
+  AddModelOptions(line, &options->model);
+  line.Group("Vision services");
+  line.AddTargets("vision", &options->vision,
+                  "Where images' embeddings are pulled from; without it the "
+                  "service takes text only.");
+  line.Add("window-tiles", "2..64", &options->window_tiles,
+           "Tiles of one request that are held or asked for at a time.");
+  line.Group("Device, batch and memory");
+  line.Add("device", "cpu", &options->device, "What the decoder runs on.");
+  line.Add("max-context", "0..", &options->max_context,
+           "Tokens of prompt and answer; 0 is the model's own bound.");
+  line.Add("kv-blocks", "0..", &options->kv_blocks,
+           "Blocks of 64 tokens in the KV cache; 0 chooses by memory.");
+  line.Add("max-running", "1..1024", &options->max_running,
+           "Sequences that run at once.");
+  line.Add("max-waiting", "1..", &options->max_waiting,
+           "Sequences that wait; the next one is refused.");
+  line.Add("max-prefill-tokens", "64..", &options->max_prefill_tokens,
+           "Prompt tokens in one step.");
+}
+
+}  // namespace tandem

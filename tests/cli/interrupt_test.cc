@@ -1,0 +1,54 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+
+namespace tandem {
+namespace {
+
+TEST(InterruptTest, TheFirstSignalStopsWhatRuns) {
+  Interrupt interrupt;
+  absl::Notification stopped;
+  const Interrupt::Scope scope(interrupt, [&] { stopped.Notify(); });
+  EXPECT_FALSE(scope.stopped());
+  kill(getpid(), SIGINT);
+  stopped.WaitForNotification();
+  EXPECT_TRUE(scope.stopped());
+}
+
+// The program that these run ends: a death test's child.
+void SignalTwice() {
+  Interrupt interrupt;
+  absl::Notification stopped;
+  const Interrupt::Scope scope(interrupt, [&] { stopped.Notify(); });
+  kill(getpid(), SIGINT);
+  stopped.WaitForNotification();
+  kill(getpid(), SIGINT);
+  pause();
+}
+
+void SignalWhileNothingRuns() {
+  Interrupt interrupt;
+  {
+    const Interrupt::Scope ended(interrupt, [] {});
+  }
+  kill(getpid(), SIGINT);
+  pause();
+}
+
+TEST(InterruptDeathTest, TheSecondSignalEndsTheProgram) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(SignalTwice(), testing::ExitedWithCode(Interrupt::kExitCode), "");
+}
+
+TEST(InterruptDeathTest, ASignalWhileNothingRunsEndsTheProgram) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(SignalWhileNothingRuns(),
+              testing::ExitedWithCode(Interrupt::kExitCode), "");
+}
+
+}  // namespace
+}  // namespace tandem

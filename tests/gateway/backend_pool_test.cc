@@ -1,0 +1,194 @@
+#include "gateway/backend_pool.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/errors.h"
+#include "grpcpp/create_channel.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
+
+namespace tandem {
+namespace {
+
+BackendInfo Ready(const std::string& replica, int load = 0) {
+  BackendInfo info;
+  info.service.set_replica_id(replica);
+  info.service.set_ready(true);
+  info.load = load;
+  return info;
+}
+
+absl::Status Anyone(const BackendInfo&) { return absl::OkStatus(); }
+
+class BackendPoolTest : public testing::Test {
+ protected:
+  // Channels are told apart by their address; nothing is dialled.
+  std::unique_ptr<BackendPool> MakePool(
+      std::map<std::string, absl::StatusOr<BackendInfo>> answers) {
+    std::vector<BackendTarget> targets;
+    std::map<grpc::Channel*, absl::StatusOr<BackendInfo>> by_channel;
+    for (auto& [name, answer] : answers) {
+      auto channel =
+          grpc::CreateChannel(name, grpc::InsecureChannelCredentials());
+      by_channel.emplace(channel.get(), answer);
+      targets.push_back({name, channel});
+    }
+    auto pool = std::make_unique<BackendPool>(
+        BackendPool::Options{.kind = Backend::kLlm,
+                             .targets = targets,
+                             .ask_every = absl::Hours(1),
+                             .ask_timeout = absl::Seconds(2)},
+        [by_channel](std::shared_ptr<grpc::Channel> channel, absl::Time,
+                     std::function<void(absl::StatusOr<BackendInfo>)> done) {
+          done(by_channel.at(channel.get()));
+        },
+        gateway_metrics_, /*grpc_metrics=*/nullptr);
+    pool->WaitUntilAsked(absl::Seconds(60));
+    return pool;
+  }
+
+  FakeClock clock_;
+  Health health_;
+  Metrics metrics_{{.backend = "none", .torch = ""}, health_};
+  GatewayMetrics gateway_metrics_{metrics_};
+};
+
+TEST_F(BackendPoolTest, PicksTheLeastCalledThenTheLeastLoaded) {
+  const auto pool = MakePool({{"a:1", Ready("a", 5)}, {"b:1", Ready("b", 3)}});
+  const auto first = pool->Pick("", "", Anyone);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->info().service.replica_id(), "b");
+  const auto second = pool->Pick("", "", Anyone);
+  EXPECT_EQ(second->info().service.replica_id(), "a");
+}
+
+TEST_F(BackendPoolTest, ALeaseEndsWithItsOwner) {
+  const auto pool = MakePool({{"a:1", Ready("a", 0)}, {"b:1", Ready("b", 1)}});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(pool->Pick("", "", Anyone)->info().service.replica_id(), "a");
+  }
+}
+
+TEST_F(BackendPoolTest, SkipsWhoIsNotReady) {
+  BackendInfo loading = Ready("a");
+  loading.service.set_ready(false);
+  const auto pool = MakePool({{"a:1", loading},
+                              {"b:1", absl::UnavailableError("refused")},
+                              {"c:1", Ready("c", 100)}});
+  EXPECT_EQ(pool->num_ready(), 1);
+  EXPECT_EQ(pool->Pick("", "", Anyone)->info().service.replica_id(), "c");
+}
+
+TEST_F(BackendPoolTest, NobodyReadyIsUnavailableWithADelay) {
+  const auto pool = MakePool({{"a:1", absl::UnavailableError("refused")}});
+  const absl::Status status = pool->Pick("", "", Anyone).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), reason::kBackendUnavailable);
+  EXPECT_TRUE(RetryDelay(status).has_value());
+}
+
+TEST_F(BackendPoolTest, NoTargetIsUnavailableToo) {
+  const auto pool = MakePool({});
+  EXPECT_EQ(pool->Pick("", "", Anyone).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(pool->has_targets());
+}
+
+TEST_F(BackendPoolTest, TellsWhyTheFilterRefusedAll) {
+  const auto pool = MakePool({{"a:1", Ready("a")}});
+  EXPECT_EQ(pool->Pick("", "",
+                       [](const BackendInfo&) {
+                         return absl::FailedPreconditionError("other weights");
+                       })
+                .status()
+                .message(),
+            "other weights");
+}
+
+TEST_F(BackendPoolTest, AnUnreachableReplicaIsLeftOut) {
+  const auto pool = MakePool({{"a:1", Ready("a")}, {"b:1", Ready("b", 9)}});
+  pool->MarkUnreachable(**pool->Pick("", "", Anyone));
+  EXPECT_EQ(pool->Pick("", "", Anyone)->info().service.replica_id(), "b");
+  EXPECT_EQ(
+      gateway_metrics_.backend_replicas[Backend::kLlm][BackendState::kReady]
+          .Value(),
+      1);
+}
+
+TEST_F(BackendPoolTest, AvoidsAReplicaWhereThereIsAnother) {
+  const auto two = MakePool({{"a:1", Ready("a")}, {"b:1", Ready("b", 9)}});
+  EXPECT_EQ(two->Pick("", "a:1", Anyone)->info().service.replica_id(), "b");
+  const auto one = MakePool({{"a:1", Ready("a")}});
+  EXPECT_EQ(one->Pick("", "a:1", Anyone)->info().service.replica_id(), "a");
+}
+
+TEST_F(BackendPoolTest, AKeyMeetsTheSameTwoReplicas) {
+  std::map<std::string, absl::StatusOr<BackendInfo>> replicas;
+  for (const char name : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+    const std::string replica(1, name);
+    replicas.emplace(replica + ":1", Ready(replica));
+  }
+  const auto pool = MakePool(replicas);
+  int num_spread = 0;
+  for (int key = 0; key < 50; ++key) {
+    std::map<std::string, int> met;
+    std::vector<BackendPool::Lease> leases;
+    for (int i = 0; i < 6; ++i) {
+      leases.push_back(*pool->Pick(std::to_string(key), "", Anyone));
+      ++met[leases.back().info().service.replica_id()];
+    }
+    ASSERT_EQ(met.size(), 2u);
+    for (const auto& [replica, calls] : met) EXPECT_EQ(calls, 3);
+    num_spread += static_cast<int>(met.count("a"));
+  }
+  // Two of six: about a third of the keys; none or all would be no hash.
+  EXPECT_GT(num_spread, 3);
+  EXPECT_LT(num_spread, 35);
+}
+
+v1::ServiceInfo Service() {
+  v1::ServiceInfo info;
+  info.set_fingerprint("f00d");
+  info.set_profile(v1::PROFILE_CUSTOM);
+  info.set_dtype(v1::DTYPE_BFLOAT16);
+  info.set_hidden_size(896);
+  info.set_tokens_per_tile(256);
+  info.set_tile_size(448);
+  return info;
+}
+
+TEST(CheckPairing, AcceptsTwinsAndNamesWhatDiffers) {
+  EXPECT_TRUE(CheckPairing(Service(), Service(), false).ok());
+  const auto check = [](auto change) {
+    v1::ServiceInfo other = Service();
+    change(other);
+    const absl::Status status = CheckPairing(Service(), other, false);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(ErrorReason(status), reason::kEmbeddingIncompatible);
+    return ErrorMetadataOf(status)["check"];
+  };
+  EXPECT_EQ(check([](auto& i) { i.set_fingerprint("beef"); }), "fingerprint");
+  EXPECT_EQ(check([](auto& i) { i.set_profile(v1::PROFILE_HF); }), "profile");
+  EXPECT_EQ(check([](auto& i) { i.set_dtype(v1::DTYPE_FLOAT32); }), "dtype");
+  EXPECT_EQ(check([](auto& i) { i.set_hidden_size(1536); }), "hidden_size");
+  EXPECT_EQ(check([](auto& i) { i.set_tokens_per_tile(64); }),
+            "tokens_per_tile");
+  EXPECT_EQ(check([](auto& i) { i.set_tile_size(224); }), "tile_size");
+}
+
+TEST(CheckPairing, RefusesOneCardForTwoUnlessAllowed) {
+  v1::ServiceInfo vision = Service();
+  vision.add_card_ids("GPU-1");
+  v1::ServiceInfo llm = Service();
+  llm.add_card_ids("GPU-0");
+  EXPECT_TRUE(CheckPairing(vision, llm, false).ok());
+  llm.add_card_ids("GPU-1");
+  EXPECT_EQ(ErrorMetadataOf(CheckPairing(vision, llm, false))["check"],
+            "card_ids");
+  EXPECT_TRUE(CheckPairing(vision, llm, true).ok());
+}
+
+}  // namespace
+}  // namespace tandem

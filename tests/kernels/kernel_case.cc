@@ -1,0 +1,57 @@
+#include "tests/kernels/kernel_case.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+
+#include <cmath>
+#include <random>
+
+namespace tandem {
+
+at::Tensor KernelTest::Random(std::vector<int64_t> sizes, uint64_t seed,
+                              float scale) const {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<float> normal(0, scale);
+  at::Tensor values = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
+  for (int64_t i = 0; i < values.numel(); ++i) {
+    values.data_ptr<float>()[i] = normal(generator);
+  }
+  return values.to(GetParam().dtype);
+}
+
+at::Tensor KernelTest::Empty(std::vector<int64_t> sizes) const {
+  at::Tensor values =
+      at::empty(sizes, at::TensorOptions().dtype(GetParam().dtype));
+  return values.fill_(NAN);  // what a kernel forgets to write shows
+}
+
+std::vector<KernelCase> AllKernelCases() {
+  std::vector<KernelCase> cases;
+  for (const CpuLevel level :
+       {CpuLevel::kGeneric, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      cases.push_back({level, dtype});
+    }
+  }
+  return cases;
+}
+
+void ExpectClose(const at::Tensor& got, const at::Tensor& want,
+                 float tolerance) {
+  ASSERT_EQ(got.sizes(), want.sizes());
+  ASSERT_EQ(got.scalar_type(), want.scalar_type());
+  const at::Tensor a = got.to(at::kFloat).contiguous();
+  const at::Tensor b = want.to(at::kFloat).contiguous();
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    const float x = a.data_ptr<float>()[i], y = b.data_ptr<float>()[i];
+    ASSERT_LE(std::abs(x - y), tolerance * (1 + std::abs(y)))
+        << "value " << i << " is " << x << ", not " << y;
+  }
+}
+
+void ExpectEqual(const at::Tensor& got, const at::Tensor& want) {
+  ASSERT_EQ(got.sizes(), want.sizes());
+  EXPECT_TRUE(at::equal(got, want));
+}
+
+}  // namespace tandem

@@ -1,0 +1,68 @@
+#include "vision_service/vision_server.h"
+
+#include <utility>
+
+#include "common/load_progress.h"
+#include "common/service_info.h"
+#include "common/status_macros.h"
+#include "vision_service/intern_vit.h"
+
+namespace tandem {
+
+absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
+    const Options& options, const ServiceFrame& frame,
+    ComputeExecutor& executor) {
+  const absl::Duration begin = frame.clock.Monotonic();
+  TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
+                          OpenModel(options.model, WeightSet::kVision));
+  std::unique_ptr<VisionServer> server(
+      new VisionServer(MakeServiceInfo(model), frame));
+  LoadReporter reporter("vision tower");
+  const auto weights = WithProgress(*model.weights, model.config,
+                                    WeightSet::kVision, reporter);
+  TANDEM_ASSIGN_OR_RETURN(
+      server->encoder_,
+      MakeVisionEncoder(*weights, model.config,
+                        {.dtype = model.dtype,
+                         .device = options.device,
+                         .fingerprint = model.fingerprint,
+                         .observer = nullptr}));
+  VisionEngine::Options engine;
+  engine.profile = model.profile;
+  engine.tile_size = model.config.vision.image_size;
+  engine.default_max_tiles = model.config.max_tiles;
+  engine.store.max_held_bytes = options.max_held_bytes;
+  server->engine_ =
+      std::make_unique<VisionEngine>(engine, frame.clock, executor,
+                                     *server->encoder_, server->metrics_);
+  server->rpc_ = std::make_unique<VisionRpc>(
+      server->info_, *server->engine_, server->put_worker_, server->gate_,
+      frame.health);
+  DeviceMetrics(frame.metrics, options.device)
+      .model_load_seconds.Increment(
+          absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));
+  return server;
+}
+
+VisionServer::VisionServer(v1::ServiceInfo info, const ServiceFrame& frame)
+    : info_(std::move(info)),
+      metrics_(frame.metrics),
+      put_worker_({.max_queued = 64, .name = "vision-put"}) {}
+
+VisionServer::~VisionServer() = default;
+
+GrpcHost::Service VisionServer::grpc_service() {
+  return {.name = v1::VisionService::service_full_name(),
+          .service = rpc_.get(),
+          .gate = &gate_};
+}
+
+void AddVisionOptions(CommandLine& line, VisionServer::Options* options) {
+  AddModelOptions(line, &options->model);
+  line.Group("Device and memory");
+  line.Add("device", "cpu", &options->device, "What the vision tower runs on.");
+  line.Add("max-held-bytes", "1..", &options->max_held_bytes,
+           "Images and embeddings that are kept for requests and as a cache.");
+}
+
+}  // namespace tandem
