@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/callback_threads.h"
 #include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/image_header.h"
@@ -44,6 +45,7 @@ v1::ServiceInfo FakeVisionInfo(const EmbeddingFormat& format) {
 FakeVisionService::FakeVisionService(EmbeddingFormat format,
                                      v1::ServiceInfo info)
     : format_(std::move(format)), info_(std::move(info)) {
+  KeepCallbackThreads();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
