@@ -8,6 +8,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/support/byte_buffer.h"
 
 namespace tandem {
 namespace {
@@ -24,7 +25,9 @@ class Anchor {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() -
                          std::chrono::seconds(1));
-    grpc::ByteBuffer request, response;
+    const grpc::Slice nothing("");
+    const grpc::ByteBuffer request(&nothing, 1);
+    grpc::ByteBuffer response;
     absl::Notification done;
     stub.UnaryCall(&context, "/tandem.Anchor/Nothing", grpc::StubOptions(),
                    &request, &response,
