@@ -279,7 +279,7 @@ class ScriptedLlm final : public LlmUnderTest {
     FailWith(absl::StatusCode::kUnavailable, reason::kBackendUnavailable);
   }
   void HoldAt(HoldStage stage) override {
-    script_.hold_after = stage == HoldStage::kDecode ? 2 : 0;
+    script_.hold_after = stage == HoldStage::kDecode ? 1 : 0;
     fake_.SetScript(script_);
   }
   void WaitUntilHeld(HoldStage) override {
