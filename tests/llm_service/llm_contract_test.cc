@@ -1,7 +1,6 @@
 // The contract of LlmService: the same cases against the real rpc and engine
 // (over a fake model and a fake vision service) and against the fake service
 // that the gateway's tests use.
-#include <deque>
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
@@ -54,7 +54,8 @@ class LlmUnderTest {
 
 class RealLlm final : public LlmUnderTest {
  public:
-  RealLlm() {
+  explicit RealLlm(absl::Duration slow_reader = absl::Minutes(5))
+      : slow_reader_(slow_reader) {
     replicas_ = std::make_unique<VisionReplicas>(ReplicaOptions(), Pairing());
     vision_client_ =
         std::make_unique<VisionClient>(Format(), *replicas_, metrics_, clock_);
@@ -211,16 +212,17 @@ class RealLlm final : public LlmUnderTest {
     options.resolve = ResolveTarget;
     return options;
   }
-  static LlmEngine::Options EngineOptions() {
+  LlmEngine::Options EngineOptions() const {
     LlmEngine::Options options;
     options.tokens_per_tile = kTokensPerTile;
     options.max_running = 1;
     options.max_waiting = 4;
-    options.slow_reader = absl::Milliseconds(500);
+    options.slow_reader = slow_reader_;
     options.tick = absl::Milliseconds(5);
     return options;
   }
 
+  const absl::Duration slow_reader_;
   RealClock clock_;
   Health health_;
   Metrics process_metrics_{{"cpu", ""}, health_};
@@ -525,31 +527,31 @@ TEST_P(LlmContractTest, EndsAtTheDeadlineAndFreesEverything) {
 }
 
 TEST_P(LlmContractTest, RefusesWhatWouldWaitBehindTooMany) {
+  constexpr int kTooMany = 3;
   const int fit = llm_->MakeSmall();
-  struct Call {
-    grpc::ClientContext context;
-    std::unique_ptr<grpc::ClientReader<v1::GenerateChunk>> reader;
-  };
-  std::deque<Call> calls(fit);
-  for (Call& call : calls) {
-    call.reader = stub_->Generate(&call.context, TextRequest());
+  absl::Mutex mutex;
+  std::vector<absl::Status> refused, served;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < fit + kTooMany; ++i) {
+    callers.emplace_back([&] {
+      const absl::Status status = Run(TextRequest()).status;
+      absl::MutexLock lock(&mutex);
+      (status.ok() ? served : refused).push_back(status);
+    });
   }
-  // Calls are taken one after the other, so the first refusal comes when all
-  // places are filled.
-  Outcome refused;
-  while (refused.status.ok()) {
-    refused = Run(TextRequest(), absl::Milliseconds(500));
-    if (absl::IsDeadlineExceeded(refused.status)) refused = Outcome();
+  {
+    // Those that do not fit come back although nothing proceeds.
+    absl::MutexLock lock(&mutex);
+    const auto all_refused = [&] { return refused.size() == kTooMany; };
+    mutex.Await(absl::Condition(&all_refused));
   }
-  EXPECT_EQ(refused.status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ErrorReason(refused.status), reason::kOverloaded);
-  EXPECT_TRUE(RetryDelay(refused.status).has_value());
   llm_->Release();
-  for (Call& call : calls) {
-    v1::GenerateChunk chunk;
-    while (call.reader->Read(&chunk)) {
-    }
-    EXPECT_TRUE(call.reader->Finish().ok());
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(served.size(), static_cast<size_t>(fit));
+  for (const absl::Status& status : refused) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(ErrorReason(status), reason::kOverloaded);
+    EXPECT_TRUE(RetryDelay(status).has_value());
   }
   llm_->ExpectIdle();
 }
@@ -562,24 +564,19 @@ TEST_P(LlmContractTest, TakesNothingNewWhileItDrains) {
   EXPECT_TRUE(RetryDelay(status).has_value());
 }
 
-class LlmRpcTest : public testing::Test {
- protected:
-  RealLlm llm_;
-  std::unique_ptr<v1::LlmService::Stub> stub_ =
-      v1::LlmService::NewStub(llm_.channel());
-};
-
-TEST_F(LlmRpcTest, EndsAnAnswerThatNobodyReads) {
+TEST(LlmRpc, EndsAnAnswerThatNobodyReads) {
+  RealLlm llm(/*slow_reader=*/absl::Milliseconds(300));
+  const auto stub = v1::LlmService::NewStub(llm.channel());
   grpc::ClientContext context;
   v1::GenerateRequest request = TextRequest();
   request.mutable_sampling()->set_max_tokens(900);
   request.mutable_sampling()->set_logprobs(true);
   request.mutable_sampling()->set_top_logprobs(20);
-  auto reader = stub_->Generate(&context, request);
-  while (llm_.engine().load().running == 0) {
+  auto reader = stub->Generate(&context, request);
+  while (llm.engine().load().running == 0) {
     absl::SleepFor(absl::Milliseconds(1));
   }
-  llm_.ExpectIdle();  // although nothing was read
+  llm.ExpectIdle();  // although nothing was read
   v1::GenerateChunk chunk;
   while (reader->Read(&chunk)) {
   }
@@ -587,6 +584,13 @@ TEST_F(LlmRpcTest, EndsAnAnswerThatNobodyReads) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(ErrorReason(status), reason::kSlowConsumer);
 }
+
+class LlmRpcTest : public testing::Test {
+ protected:
+  RealLlm llm_;
+  std::unique_ptr<v1::LlmService::Stub> stub_ =
+      v1::LlmService::NewStub(llm_.channel());
+};
 
 TEST_F(LlmRpcTest, ReportsLogProbabilitiesWithTheBytesOfTokens) {
   grpc::ClientContext context;
