@@ -124,9 +124,10 @@ grpc::ServerUnaryReactor* VisionRpc::PutImage(
   }
   // The reactor, and with it request and response, live until Finish.
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status queued = worker_.Submit([this, reactor, request, response] {
-    reactor->Finish(ToGrpcStatus(Put(*request, *response)));
-  });
+  const absl::Status queued =
+      worker_.Submit([this, reactor, request, response] {
+        reactor->Finish(ToGrpcStatus(Put(*request, *response)));
+      });
   if (!queued.ok()) {
     reactor->Finish(ToGrpcStatus(RetryableError(
         absl::StatusCode::kResourceExhausted, reason::kOverloaded,
