@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "common/errors.h"
+#include "llm_service/engine_errors.h"
 #include "llm_service/step.h"
 
 namespace tandem {
@@ -18,11 +17,7 @@ BatchScheduler::BatchScheduler(Options options, KvBlockPool& pool)
 
 absl::Status BatchScheduler::Add(Sequence& sequence) {
   if (num_waiting() >= options_.max_waiting) {
-    return RetryableError(
-        absl::StatusCode::kResourceExhausted, reason::kOverloaded,
-        absl::StrCat(num_waiting(), " sequences are waiting, at most ",
-                     options_.max_waiting),
-        absl::Seconds(1), {{"limit", absl::StrCat(options_.max_waiting)}});
+    return OverloadedError(num_waiting(), options_.max_waiting);
   }
   waiting_.push_back(&sequence);
   return absl::OkStatus();

@@ -9,42 +9,11 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "llm_service/batch_scheduler.h"
+#include "llm_service/engine_errors.h"
+#include "llm_service/step_packer.h"
 
 namespace tandem {
 namespace {
-
-absl::Status Overloaded(int waiting, int limit) {
-  return RetryableError(
-      absl::StatusCode::kResourceExhausted, reason::kOverloaded,
-      absl::StrCat(waiting, " requests are waiting, at most ", limit),
-      absl::Seconds(1), {{"limit", absl::StrCat(limit)}});
-}
-
-absl::Status DeadlineError(absl::string_view stage) {
-  return MakeError(absl::StatusCode::kDeadlineExceeded,
-                   reason::kDeadlineExceeded,
-                   absl::StrCat("the deadline passed in stage ", stage),
-                   {{"stage", std::string(stage)}});
-}
-
-absl::Status SlowReaderError(absl::Duration bound) {
-  return MakeError(
-      absl::StatusCode::kDeadlineExceeded, reason::kSlowConsumer,
-      absl::StrCat("nobody read the answer for ", absl::FormatDuration(bound)));
-}
-
-absl::Status StoppingError() {
-  return RetryableError(absl::StatusCode::kUnavailable, reason::kDraining,
-                        "the llm service is stopping", absl::Seconds(1));
-}
-
-AnswerEnd Failed(absl::Status status) {
-  AnswerEnd end;
-  end.finish_reason = absl::IsCancelled(status) ? v1::FINISH_REASON_CANCELLED
-                                                : v1::FINISH_REASON_ERROR;
-  end.status = std::move(status);
-  return end;
-}
 
 // Each image has as many embeddings as the prompt has places for them.
 absl::Status CheckImages(const Generation& generation, int tokens_per_tile) {
@@ -108,7 +77,8 @@ LlmEngine::~LlmEngine() {
   };
   while (!executor_.Run(end_all).ok()) absl::SleepFor(absl::Milliseconds(1));
   for (EngineMailbox::Request& request : unread.requests) {
-    if (request.answer->End(Failed(StoppingError()))) request.answer->Notify();
+    if (request.answer->End(FailedEnd(StoppingError())))
+      request.answer->Notify();
   }
 }
 
@@ -116,12 +86,12 @@ absl::StatusOr<std::shared_ptr<Answer>> LlmEngine::Generate(
     Generation generation, std::function<void()> on_ready) {
   TANDEM_RETURN_IF_ERROR(CheckImages(generation, options_.tokens_per_tile));
   if (clock_.Monotonic() >= generation.deadline) {
-    return DeadlineError(LabelOf(Stage::kDecodeQueue));
+    return DeadlineError(Stage::kDecodeQueue);
   }
   const int waiting = num_waiting_.fetch_add(1);
   if (waiting >= options_.max_waiting) {
     --num_waiting_;
-    return Overloaded(waiting, options_.max_waiting);
+    return OverloadedError(waiting, options_.max_waiting);
   }
   auto answer =
       std::make_shared<Answer>(options_.ring_tokens, std::move(on_ready),
@@ -194,7 +164,7 @@ absl::Status LlmEngine::WhyEnd(ActiveRequest& request) const {
     return absl::CancelledError("the reader went away");
   }
   if (now >= request.generation().deadline) {
-    return DeadlineError(LabelOf(request.stage()));
+    return DeadlineError(request.stage());
   }
   const absl::Duration stalled = request.StalledFor(now);
   if (stalled >= options_.slow_reader) {
@@ -265,28 +235,16 @@ void LlmEngine::RunStep(const std::vector<PlannedRow>& rows) {
 
 absl::StatusOr<StepOutput> LlmEngine::Compute(
     const std::vector<PlannedRow>& rows) {
-  StepInput input;
-  size_t num_sampled = 0;
+  StepPacker packer;
   for (const PlannedRow& row : rows) {
-    const Sequence& sequence = *row.sequence;
-    const int slot = static_cast<int>(input.token_ids.size());
-    const auto first = sequence.token_ids.begin() + sequence.num_cached;
-    input.token_ids.insert(input.token_ids.end(), first,
-                           first + row.num_tokens);
-    for (const EmbeddingRows& rows_of_tile : Owner(sequence).embeddings().Rows(
-             sequence.num_cached, row.num_tokens, slot)) {
-      input.embeddings.push_back(rows_of_tile);
-    }
-    input.sequences.push_back({sequence.kv.blocks(), sequence.num_cached,
-                               row.num_tokens,
-                               row.samples() ? sequence.sampling_slot : -1});
-    if (row.samples()) ++num_sampled;
+    packer.Add(row, Owner(*row.sequence).embeddings());
   }
-  TANDEM_RETURN_IF_ERROR(runner_.Submit(input));
+  TANDEM_RETURN_IF_ERROR(runner_.Submit(packer.input()));
   TANDEM_ASSIGN_OR_RETURN(StepOutput output, runner_.Collect());
-  if (output.tokens.size() != num_sampled) {
-    return absl::InternalError(absl::StrCat(
-        "a step sampled ", output.tokens.size(), " tokens of ", num_sampled));
+  if (static_cast<int>(output.tokens.size()) != packer.num_sampled()) {
+    return absl::InternalError(absl::StrCat("a step sampled ",
+                                            output.tokens.size(), " tokens of ",
+                                            packer.num_sampled()));
   }
   return output;
 }
@@ -342,7 +300,7 @@ void LlmEngine::Fail(uint64_t id, absl::Status status) {
   if (absl::IsCancelled(status)) {
     metrics_.cancelled_requests[it->second->stage()].Increment();
   }
-  Complete(id, Failed(std::move(status)));
+  Complete(id, FailedEnd(std::move(status)));
 }
 
 void LlmEngine::Complete(uint64_t id, AnswerEnd end) {

@@ -203,7 +203,7 @@ void VisionReplicas::Learn(const std::string& address,
   const absl::Status pairing = CheckPairing(pairing_, info);
   if (!pairing.ok()) {
     LogError("a vision service does not fit this llm service",
-             {{"address", address}, {"why", pairing}});
+             {{"address", address}, {"why", pairing.message()}});
   }
   absl::MutexLock lock(&mutex_);
   // A restarted process answers at the old address under a new id.
