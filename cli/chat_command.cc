@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
     return ConnectTo(target);
   }
   EmbeddedServer::Options server = command.server;
-  SetDevices({.both = command.device, .vision = "", .llm = ""}, server);
+  server.vision_device = server.llm_device = command.device;
   return StartEmbedded(server);
 }
 

@@ -58,9 +58,9 @@ ComputeExecutor& EmbeddedServer::ExecutorOf(const std::string& device) {
 
 absl::StatusOr<std::unique_ptr<GrpcHost>> EmbeddedServer::HostOf(
     GrpcHost::Service service) {
-  // Nothing waits for it to drain: its only callers are in this process.
   GrpcHost::Options options;
   options.reflection = false;
+  // Its only callers are in this process, and know when it stops.
   options.pre_drain = absl::ZeroDuration();
   return GrpcHost::Start(options, {std::move(service)}, frame_.health,
                          frame_.grpc_metrics);

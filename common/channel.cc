@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/callback_threads.h"
 #include "common/errors.h"
 #include "common/grpc_limits.h"
 #include "grpcpp/create_channel.h"
@@ -35,6 +36,7 @@ grpc::ChannelArguments TandemChannelArguments() {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
                                            GrpcMetrics* metrics) {
+  KeepCallbackThreads();
   grpc::ChannelArguments arguments = TandemChannelArguments();
   const bool name = absl::StartsWith(target, "dns:///");
   arguments.SetLoadBalancingPolicyName(name ? "round_robin" : "pick_first");

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/callback_threads.h"
 #include "common/channel.h"
 #include "common/grpc_limits.h"
 #include "common/log.h"
@@ -187,6 +188,7 @@ GrpcHost::GrpcHost(const Options& options, std::vector<Service> services,
 absl::StatusOr<std::unique_ptr<GrpcHost>> GrpcHost::Start(
     const Options& options, std::vector<Service> services, Health& health,
     GrpcMetrics& metrics) {
+  KeepCallbackThreads();
   std::unique_ptr<GrpcHost> host(
       new GrpcHost(options, std::move(services), health, metrics));
   TANDEM_RETURN_IF_ERROR(host->Build());

@@ -34,12 +34,30 @@ int64_t PackedIndex(int64_t row, int64_t k, int64_t padded_inputs) {
   }
 }
 
-// Both layouts step by a panel's width from one k, or pair of k, to the next.
+// Inputs that are packed at a time, so that their part of a panel stays in the
+// first-level cache while its 16 rows are written.
+constexpr int64_t kPackInputs = 64;
+
+// Puts rows [first_row, end_row) of one panel in place; values is the first's.
 template <typename T>
-void PackRow(const T* values, int64_t row, int64_t in_features, T* packed) {
+void PackPanel(const T* values, int64_t first_row, int64_t end_row,
+               int64_t in_features, T* packed) {
   const int64_t padded = PaddedInputs(in_features);
-  for (int64_t k = 0; k < in_features; ++k) {
-    packed[PackedIndex<T>(row, k, padded)] = values[k];
+  for (int64_t first = 0; first < in_features; first += kPackInputs) {
+    const int64_t end = std::min(first + kPackInputs, in_features);
+    for (int64_t row = first_row; row < end_row; ++row) {
+      const T* from = values + (row - first_row) * in_features;
+      T* to = packed + PackedIndex<T>(row, first, padded);
+      int64_t k = first;
+      if constexpr (sizeof(T) == sizeof(float)) {
+        for (; k < end; ++k, to += kPanelColumns) *to = from[k];
+      } else {
+        for (; k + 1 < end; k += 2, to += 2 * kPanelColumns) {
+          std::memcpy(to, from + k, 2 * sizeof(T));
+        }
+        if (k < end) *to = from[k];
+      }
+    }
   }
 }
 
@@ -177,17 +195,17 @@ void PackRows(const void* rows, int64_t first_row, int64_t num_rows,
     // Threads split at whole panels, so that they share no cache line.
     const int64_t first_panel = first_row / kPanelColumns;
     const int64_t end_panel = NumPanels(first_row + num_rows);
-    ParallelFor(
-        end_panel - first_panel, /*grain=*/1, [&](int64_t begin, int64_t end) {
-          const int64_t from =
-              std::max(first_row, (first_panel + begin) * kPanelColumns);
-          const int64_t to = std::min(first_row + num_rows,
-                                      (first_panel + end) * kPanelColumns);
-          for (int64_t row = from; row < to; ++row) {
-            PackRow(values + (row - first_row) * in_features, row, in_features,
-                    Data<T>(packed));
-          }
-        });
+    ParallelFor(end_panel - first_panel, /*grain=*/1,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t p = begin; p < end; ++p) {
+                    const int64_t row = (first_panel + p) * kPanelColumns;
+                    const int64_t from = std::max(first_row, row);
+                    const int64_t to =
+                        std::min(first_row + num_rows, row + kPanelColumns);
+                    PackPanel(values + (from - first_row) * in_features, from,
+                              to, in_features, Data<T>(packed));
+                  }
+                });
   });
 }
 

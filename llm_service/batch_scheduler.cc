@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "llm_service/step.h"
 
 namespace tandem {
 

@@ -94,14 +94,16 @@ void GenerateCall::WriteTokens(Answer::Batch batch) {
   for (const AnswerToken& token : batch.tokens) AddToken(token);
   const bool any = !batch.tokens.empty();
   if (any && !first_write_.has_value()) first_write_ = deps_.clock.Monotonic();
+  bool write = any;
   if (batch.end.has_value() && batch.end->status.ok()) {
     AddEnd(*batch.end);
-    finished_ = true;
-    return StartWriteAndFinish(&chunk_, grpc::WriteOptions(), grpc::Status::OK);
+    write = true;
   }
-  if (batch.end.has_value() && !any) return FinishWith(batch.end->status);
+  if (!write && batch.end.has_value()) return FinishWith(batch.end->status);
+  // Never StartWriteAndFinish: the status would overtake the chunk on a channel
+  // within the process, and the chunk be lost, where the reader is not waiting.
   if (batch.end.has_value()) finish_next_ = std::move(batch.end->status);
-  if (!any) return;
+  if (!write) return;
   writing_ = true;
   StartWrite(&chunk_);
 }

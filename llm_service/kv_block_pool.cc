@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "llm_service/step.h"
-
 namespace tandem {
 
 KvBlockPool::Lease::Lease(KvBlockPool* pool, std::vector<int> blocks)
@@ -42,10 +40,6 @@ absl::optional<KvBlockPool::Lease> KvBlockPool::Take(int count) {
 
 void KvBlockPool::GiveBack(const std::vector<int>& blocks) {
   for (const int block : blocks) free_.push(block);
-}
-
-int KvBlocksFor(int num_tokens) {
-  return (num_tokens + kKvBlockTokens - 1) / kKvBlockTokens;
 }
 
 }  // namespace tandem

@@ -47,7 +47,4 @@ class KvBlockPool {
   std::priority_queue<int, std::vector<int>, std::greater<int>> free_;
 };
 
-// Blocks that hold `num_tokens` tokens.
-int KvBlocksFor(int num_tokens);
-
 }  // namespace tandem

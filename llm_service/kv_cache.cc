@@ -21,10 +21,6 @@ KvLayout MakeKvLayout(const TextConfig& config, DType dtype) {
           .dtype = dtype};
 }
 
-int KvBlocksFor(int64_t num_tokens) {
-  return static_cast<int>((num_tokens + kKvBlockTokens - 1) / kKvBlockTokens);
-}
-
 absl::StatusOr<KvCache> KvCache::Allocate(const KvLayout& layout,
                                           int num_blocks, at::Device device) {
   KvCache cache(layout, num_blocks);

@@ -25,9 +25,6 @@ struct KvLayout {
 
 KvLayout MakeKvLayout(const TextConfig& config, DType dtype);
 
-// Blocks that hold `num_tokens` tokens.
-int KvBlocksFor(int64_t num_tokens);
-
 // The memory itself: for each layer keys and values, separate tensors of
 // [num_blocks + 1, 64, num_kv_heads, head_dim]. Block 0 is scratch: nobody owns
 // it, padding writes there. Memory is not touched before it is written, so on a

@@ -229,6 +229,8 @@ std::vector<PlannedRow> LlmEngine::Plan() {
     std::vector<Sequence*> admitted;
     std::vector<PlannedRow> rows = scheduler_->Plan(admitted);
     bool all_ready = true;
+    // Before they stop waiting: load() never misses a sequence.
+    num_running_ = scheduler_->num_running();
     for (const Sequence* sequence : admitted) {
       --num_waiting_;
       Owner(*sequence).timeline().Admitted(clock_.Monotonic());
@@ -363,8 +365,8 @@ void LlmEngine::Complete(uint64_t id, AnswerEnd end) {
 }
 
 void LlmEngine::Publish() {
-  num_running_ = scheduler_->num_running();
   num_free_blocks_ = pool_.num_free();
+  num_running_ = scheduler_->num_running();
   const double blocks = pool_.num_blocks();
   metrics_.requests_running.Set(num_running_);
   metrics_.requests_waiting.Set(num_waiting_);

@@ -50,10 +50,10 @@ void Qwen2Model::EmbedTokens(const StepTensors& step,
   Observe("inputs_embeds", hidden);
 }
 
-void Qwen2Model::RunAttention(const Layer& layer, const StepTensors& step,
+at::Tensor Qwen2Model::Attend(const Layer& layer, const StepTensors& step,
                               const at::Tensor& cos, const at::Tensor& sin,
                               at::Tensor& keys, at::Tensor& values,
-                              at::Tensor& hidden) {
+                              const at::Tensor& hidden) {
   const int64_t tokens = hidden.size(0), dim = config_.head_dim;
   const int64_t heads = config_.num_heads, kv_heads = config_.num_kv_heads;
   at::Tensor x = Buffer("x", tokens, config_.hidden_size);
@@ -71,6 +71,12 @@ void Qwen2Model::RunAttention(const Layer& layer, const StepTensors& step,
   at::Tensor attended_heads = attended.view({tokens, heads, dim});
   const float scale = 1 / std::sqrt(static_cast<float>(dim));
   PagedAttention(q, keys, values, step.sequences, scale, attended_heads);
+  return attended;
+}
+
+void Qwen2Model::AddAttended(const Layer& layer, const at::Tensor& attended,
+                             at::Tensor& hidden) {
+  at::Tensor x = Buffer("x", hidden.size(0), config_.hidden_size);
   Linear(attended, layer.o, x);
   AddResidual(x, hidden);
 }
@@ -87,14 +93,18 @@ void Qwen2Model::RunMlp(const Layer& layer, at::Tensor& hidden) {
   AddResidual(x, hidden);
 }
 
-at::Tensor Qwen2Model::Logits(const at::Tensor& hidden,
-                              const at::Tensor& rows) {
-  at::Tensor last = Buffer("last", rows.numel(), config_.hidden_size);
-  at::index_select_out(last, hidden, /*dim=*/0, rows);
-  RmsNorm(last, norm_, config_.norm_epsilon, last);
-  Observe("norm", last);
-  at::Tensor logits = Buffer("logits", rows.numel(), config_.vocab_size);
-  Linear(last, lm_head_, logits);
+at::Tensor Qwen2Model::Rows(const char* buffer, const at::Tensor& x,
+                            const at::Tensor& rows) {
+  at::Tensor out = Buffer(buffer, rows.numel(), x.size(1));
+  at::index_select_out(out, x, /*dim=*/0, rows);
+  return out;
+}
+
+at::Tensor Qwen2Model::Logits(at::Tensor& hidden) {
+  RmsNorm(hidden, norm_, config_.norm_epsilon, hidden);
+  Observe("norm", hidden);
+  at::Tensor logits = Buffer("logits", hidden.size(0), config_.vocab_size);
+  Linear(hidden, lm_head_, logits);
   Observe("logits", logits);
   return logits;
 }
@@ -109,12 +119,18 @@ at::Tensor Qwen2Model::Forward(const StepTensors& step,
   at::Tensor hidden = Buffer("hidden", tokens, config_.hidden_size);
   EmbedTokens(step, embeddings, hidden);
   for (int i = 0; i < config_.num_layers; ++i) {
-    RunAttention(layers_[i], step, cos, sin, cache.keys(i), cache.values(i),
-                 hidden);
+    at::Tensor attended = Attend(layers_[i], step, cos, sin, cache.keys(i),
+                                 cache.values(i), hidden);
+    if (i + 1 == config_.num_layers) {
+      // The keys are stored: from here on only rows with logits matter.
+      hidden = Rows("last_hidden", hidden, step.output_rows);
+      attended = Rows("last_attended", attended, step.output_rows);
+    }
+    AddAttended(layers_[i], attended, hidden);
     RunMlp(layers_[i], hidden);
     Observe(absl::StrCat("layers.", i), hidden);
   }
-  return Logits(hidden, step.output_rows);
+  return Logits(hidden);
 }
 
 }  // namespace tandem

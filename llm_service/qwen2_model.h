@@ -38,9 +38,9 @@ class Qwen2Model {
   struct Options {
     DType dtype = DType::kBFloat16;  // kFloat32 or kBFloat16
     at::Device device = at::kCPU;
-    // "inputs_embeds" and "layers.N" (each layer's output), [num_tokens,
-    // hidden_size]; of the rows whose logits are wanted "norm", [num_outputs,
-    // hidden_size], and "logits". May be empty.
+    // "inputs_embeds" and "layers.N", each layer's output, [num_tokens,
+    // hidden_size]; of the rows whose logits are wanted alone: the last layer,
+    // "norm", both [num_outputs, hidden_size], and "logits". May be empty.
     TensorObserver observer;
   };
 
@@ -75,11 +75,19 @@ class Qwen2Model {
   void EmbedTokens(const StepTensors& step,
                    absl::Span<const EmbeddingRows> embeddings,
                    at::Tensor& hidden);
-  void RunAttention(const Layer& layer, const StepTensors& step,
+  // Stores the step's keys and values and returns what its tokens saw, before
+  // the output projection: [num_tokens, num_heads * head_dim].
+  at::Tensor Attend(const Layer& layer, const StepTensors& step,
                     const at::Tensor& cos, const at::Tensor& sin,
-                    at::Tensor& keys, at::Tensor& values, at::Tensor& hidden);
+                    at::Tensor& keys, at::Tensor& values,
+                    const at::Tensor& hidden);
+  void AddAttended(const Layer& layer, const at::Tensor& attended,
+                   at::Tensor& hidden);
   void RunMlp(const Layer& layer, at::Tensor& hidden);
-  at::Tensor Logits(const at::Tensor& hidden, const at::Tensor& rows);
+  at::Tensor Logits(at::Tensor& hidden);
+  // The named buffer with some rows of x.
+  at::Tensor Rows(const char* buffer, const at::Tensor& x,
+                  const at::Tensor& rows);
   void Observe(absl::string_view name, const at::Tensor& value) const;
 
   const TextConfig config_;

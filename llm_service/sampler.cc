@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -43,9 +44,28 @@ std::vector<Candidate> AtLeast(absl::Span<const float> logits, float bound) {
   return kept;
 }
 
-// The k-th best logit.
+// The `count` best, best first. Keeps a heap of them with the worst on top,
+// which almost every logit of a large vocabulary fails to beat at once.
+std::vector<Candidate> Best(absl::Span<const float> logits, size_t count) {
+  std::vector<Candidate> heap;
+  for (size_t i = 0; i < logits.size() && count > 0; ++i) {
+    if (heap.size() == count) {
+      if (logits[i] <= heap.front().logit) continue;
+      std::pop_heap(heap.begin(), heap.end());
+      heap.pop_back();
+    }
+    heap.push_back({logits[i], static_cast<int>(i)});
+    std::push_heap(heap.begin(), heap.end());
+  }
+  std::sort(heap.begin(), heap.end());
+  return heap;
+}
+
+// The k-th best logit; with k = 0 the bound that all meet.
 float KthBest(absl::Span<const float> logits, int k) {
   if (k <= 0 || static_cast<size_t>(k) >= logits.size()) return kNever;
+  constexpr int kHeapPays = 1024;
+  if (k <= kHeapPays) return Best(logits, k).back().logit;
   std::vector<float> values(logits.begin(), logits.end());
   std::nth_element(values.begin(), values.begin() + (k - 1), values.end(),
                    std::greater<float>());
@@ -57,7 +77,7 @@ class Weights {
  public:
   Weights(float best, float temperature)
       : best_(best), temperature_(temperature) {}
-  double operator()(float logit) const {
+  float operator()(float logit) const {
     return std::exp((logit - best_) / temperature_);
   }
 
@@ -104,16 +124,18 @@ std::vector<Candidate> Nucleus(absl::Span<const float> logits, float bound,
   }
 }
 
-int Pick(const std::vector<Candidate>& candidates, const Weights& weight,
-         double uniform) {
+// The index whose share of `weights` holds `uniform`.
+size_t PickIndex(absl::Span<const float> weights, double uniform) {
   double total = 0;
-  for (const Candidate& c : candidates) total += weight(c.logit);
+  for (const float weight : weights) total += weight;
   double left = uniform * total;
-  for (const Candidate& c : candidates) {
-    left -= weight(c.logit);
-    if (left < 0) return c.id;
+  size_t last = 0;  // for rounding that uses up the sum
+  for (size_t i = 0; i < weights.size(); ++i) {
+    left -= weights[i];
+    if (left < 0) return i;
+    if (weights[i] > 0) last = i;
   }
-  return candidates.back().id;  // rounding used up the sum
+  return last;
 }
 
 }  // namespace
@@ -131,23 +153,24 @@ int Draw(absl::Span<const float> logits, const SamplingParams& params,
   const float best = logits[ArgMax(logits)];
   const Weights weight(best, params.temperature);
   const float bound = KthBest(logits, params.top_k);
-  std::vector<Candidate> candidates = params.top_p < 1
-                                          ? Nucleus(logits, bound, best, params)
-                                          : AtLeast(logits, bound);
-  if (params.min_p > 0) {
-    const auto unlikely = [&](const Candidate& c) {
-      return weight(c.logit) < params.min_p;
-    };
-    candidates.erase(
-        std::remove_if(candidates.begin(), candidates.end(), unlikely),
-        candidates.end());
+  const auto weigh = [&](float logit) {
+    const float w = logit >= bound ? weight(logit) : 0;
+    return w >= params.min_p ? w : 0;
+  };
+  std::vector<float> weights;
+  if (params.top_p >= 1) {
+    weights.resize(logits.size());
+    std::transform(logits.begin(), logits.end(), weights.begin(), weigh);
+    return static_cast<int>(PickIndex(weights, uniform));
   }
-  return Pick(candidates, weight, uniform);
+  const std::vector<Candidate> nucleus = Nucleus(logits, bound, best, params);
+  for (const Candidate& c : nucleus) weights.push_back(weigh(c.logit));
+  return nucleus[PickIndex(weights, uniform)].id;
 }
 
 void FillLogProbs(absl::Span<const float> logits, int num_top,
                   SampledToken& token) {
-  const double best = logits[ArgMax(logits)];
+  const float best = logits[ArgMax(logits)];
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - best);
   const double total = best + std::log(sum);
@@ -155,11 +178,8 @@ void FillLogProbs(absl::Span<const float> logits, int num_top,
     return static_cast<float>(logit - total);
   };
   token.logprob = log_prob(logits[token.token_id]);
-  const auto count = std::min<size_t>(num_top, logits.size());
-  std::vector<Candidate> all = AtLeast(logits, kNever);
-  std::partial_sort(all.begin(), all.begin() + count, all.end());
-  for (size_t i = 0; i < count; ++i) {
-    token.top.emplace_back(all[i].id, log_prob(all[i].logit));
+  for (const Candidate& c : Best(logits, num_top)) {
+    token.top.emplace_back(c.id, log_prob(c.logit));
   }
 }
 

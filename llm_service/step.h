@@ -17,6 +17,11 @@ namespace tandem {
 // Tokens of one KV block, everywhere.
 inline constexpr int kKvBlockTokens = 64;
 
+// Blocks that hold `num_tokens` tokens.
+constexpr int KvBlocksFor(int64_t num_tokens) {
+  return static_cast<int>((num_tokens + kKvBlockTokens - 1) / kKvBlockTokens);
+}
+
 // How the next token of a sequence is chosen; proto Sampling with every default
 // filled in and every bound checked.
 struct SamplingParams {

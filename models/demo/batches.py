@@ -104,7 +104,12 @@ def two_pictures(rng, talk, tokenizer, sizes, room, per_tile, tiles=None):
         prefix = opening + [*tokenizer.encode("user\n"), *images[0], *first, *tokenizer.encode("\n"), tokenizer.start,
                             *tokenizer.encode("user\n"), *images[1]]
         make = lambda: dialogues.about_one(rng, pair[1]) if rng.random() < 0.6 else dialogues.about_two(rng, pair)
-    elif layout < 0.35:
+    elif layout < 0.3:  # the question stands before the pictures
+        dialogue = dialogues.about_two(rng, pair)
+        (question, answer), *more = dialogue.turns
+        prefix = opening + [*tokenizer.encode("user\n" + question), *images[0], *tokenizer.encode("\n"), *images[1]]
+        return Sample(list(pair), prefix, [_branch(tokenizer, dialogues.Dialogue(dialogue.kind, (("", answer), *more)), "\n")])
+    elif layout < 0.45:
         prefix = opening + [*tokenizer.encode("user\nImage-1: "), *images[0], *tokenizer.encode("\nImage-2: "), *images[1]]
     else:
         prefix = opening + [*tokenizer.encode("user\n"), *images[0], *tokenizer.encode("\n"), *images[1]]

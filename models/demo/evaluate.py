@@ -123,6 +123,8 @@ def main():
         for kind in (question["kind"], "all"):
             table[kind][0] += right
             table[kind][1] += 1
+        if table["all"][1] % 20 == 0:
+            print(f"{table['all'][0]} of {table['all'][1]} right, {time.time() - started:.0f} s", file=sys.stderr, flush=True)
         if not right and shown < args.wrong:
             shown += 1
             print(f"[{question['kind']}] {question['messages'][-1]['content']}\n  expected: {question['answer']}\n  answered: {answer}", flush=True)

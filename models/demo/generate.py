@@ -42,9 +42,11 @@ def messages(dialogue, images, text_first=False):
     return result[:-1]
 
 
-def questions(seed, count, out, sizes=batches.ONE_TILE + batches.GRIDS, each=3):
-    """Yields `count` conversations, `each` about every picture or pair."""
+def questions(seed, count, out, each=4):
+    """Yields `count` conversations, `each` about every picture or pair; half
+    the pictures are one tile, half a grid."""
     rng = random.Random(f"questions/{seed}")
+    size = lambda: rng.choice(rng.choice((batches.ONE_TILE, batches.GRIDS)))
     made = 0
     for number in range(count):
         draw = rng.random()
@@ -52,11 +54,11 @@ def questions(seed, count, out, sizes=batches.ONE_TILE + batches.GRIDS, each=3):
             make = lambda: dialogues.about_none(rng, scenes.sample_scene(rng, 448, 448))
             images = []
         elif draw < 0.28:
-            pair = scenes.sample_pair(rng, (rng.choice(sizes), rng.choice(batches.ONE_TILE)))
+            pair = scenes.sample_pair(rng, (size(), rng.choice(batches.ONE_TILE)))
             make = lambda: dialogues.about_two(rng, pair)
             images = [write_picture(s, out / f"{number:05d}_{i}", rng.getrandbits(32)) for i, s in enumerate(pair)]
         else:
-            scene = scenes.sample_scene(rng, *rng.choice(sizes))
+            scene = scenes.sample_scene(rng, *size())
             make = lambda: dialogues.about_one(rng, scene)
             images = [write_picture(scene, out / f"{number:05d}", rng.getrandbits(32))]
         for _ in range(each):

@@ -67,24 +67,27 @@ at::Tensor Filled(std::vector<int64_t> sizes, at::ScalarType dtype) {
   return x.to(dtype);
 }
 
-// GB/s of reading 512 MiB.
+// GB/s of reading 512 MiB in order, prefetched by 2 KiB.
 double ReadProbe() {
-  constexpr int64_t kFloats = int64_t{128} << 20;
-  static const at::Tensor big = cpu::EmptyHuge(kFloats, at::kFloat).fill_(1);
-  const auto* data = reinterpret_cast<const uint64_t*>(big.data_ptr());
+  using Words = uint64_t __attribute__((vector_size(16)));
+  constexpr int64_t kBytes = int64_t{512} << 20, kLine = 64 / sizeof(Words);
+  constexpr int64_t kItemWords = (int64_t{1} << 20) / sizeof(Words);
+  static const at::Tensor big = cpu::EmptyHuge(kBytes / 4, at::kFloat).fill_(1);
   static std::atomic<uint64_t> sink = 0;
+  const auto* data = static_cast<const Words*>(big.data_ptr());
   const double seconds = BestTime([&] {
-    cpu::ParallelItems(kFloats / 65536, [&](int64_t item) {
-      uint64_t sum[8] = {};
-      const uint64_t* p = data + item * 32768;
-      for (int64_t i = 0; i < 32768; i += 8) {
-        for (int j = 0; j < 8; ++j) sum[j] ^= p[i + j];
+    cpu::ParallelItems(kBytes >> 20, [&](int64_t item) {
+      Words sum[kLine] = {};
+      const Words* p = data + item * kItemWords;
+      for (int64_t i = 0; i < kItemWords; i += kLine) {
+        __builtin_prefetch(p + i + 2048 / sizeof(Words));
+        for (int64_t j = 0; j < kLine; ++j) sum[j] ^= p[i + j];
       }
-      sink =
-          sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7];
+      const Words all = sum[0] ^ sum[1] ^ sum[2] ^ sum[3];
+      sink.fetch_xor(all[0] ^ all[1], std::memory_order_relaxed);
     });
   });
-  return kFloats * 4 / seconds / 1e9;
+  return kBytes / seconds / 1e9;
 }
 
 // GFLOP/s of a tile whose operands stay in the first-level cache: the most that

@@ -78,11 +78,15 @@ absl::Status FakeStepRunner::Submit(const StepInput& input) {
 
 absl::StatusOr<StepOutput> FakeStepRunner::Collect() {
   absl::MutexLock lock(&mutex_);
-  held_ = hold_;
-  const auto go = [this]()
-                      ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !hold_; };
-  mutex_.Await(absl::Condition(&go));
-  held_ = false;
+  if (hold_ && steps_before_hold_ > 0) {
+    --steps_before_hold_;
+  } else {
+    held_ = hold_;
+    const auto go = [this]()
+                        ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !hold_; };
+    mutex_.Await(absl::Condition(&go));
+    held_ = false;
+  }
   Check(output_.has_value(), "nothing was submitted");
   StepOutput output = *std::exchange(output_, absl::nullopt);
   if (!next_collect_.ok()) {
@@ -215,8 +219,9 @@ void FakeStepRunner::FailNextToken(absl::Status status) {
   next_token_ = std::move(status);
 }
 
-void FakeStepRunner::Hold() {
+void FakeStepRunner::Hold(int after_steps) {
   absl::MutexLock lock(&mutex_);
+  steps_before_hold_ = after_steps;
   hold_ = true;
 }
 

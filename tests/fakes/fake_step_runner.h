@@ -55,8 +55,8 @@ class FakeStepRunner final : public StepRunner {
   // The first token of the next step that samples carries `status`.
   void FailNextToken(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Steps wait in Collect from now on, until Release.
-  void Hold() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Steps wait in Collect, once so many more have passed, until Release.
+  void Hold(int after_steps = 0) ABSL_LOCKS_EXCLUDED(mutex_);
   void WaitUntilHeld() ABSL_LOCKS_EXCLUDED(mutex_);
   void Release() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -96,6 +96,7 @@ class FakeStepRunner final : public StepRunner {
   absl::Status next_open_ ABSL_GUARDED_BY(mutex_);
   absl::Status next_token_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  int steps_before_hold_ ABSL_GUARDED_BY(mutex_) = 0;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int num_steps_ ABSL_GUARDED_BY(mutex_) = 0;
   int largest_batch_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -45,13 +45,6 @@ TEST(KvBlockPool, MovesALeaseWithoutFreeingIt) {
   EXPECT_EQ(pool.num_free(), 2);
 }
 
-TEST(KvBlocksFor, RoundsUp) {
-  EXPECT_EQ(KvBlocksFor(0), 0);
-  EXPECT_EQ(KvBlocksFor(1), 1);
-  EXPECT_EQ(KvBlocksFor(64), 1);
-  EXPECT_EQ(KvBlocksFor(65), 2);
-}
-
 class BatchSchedulerTest : public testing::Test {
  protected:
   Sequence& Make(int num_prompt, int max_tokens = 10) {

@@ -282,9 +282,8 @@ TEST(LlmEngine, FreesEverythingWhenCancelledInPrefill) {
 TEST(LlmEngine, FreesEverythingWhenCancelledInDecode) {
   EngineFixture fixture(Defaults());
   AnswerReader reader;
+  fixture.runner.Hold(/*after_steps=*/3);
   ASSERT_TRUE(fixture.Start(fixture.Make("r", 5, 900), reader).ok());
-  ASSERT_TRUE(reader.ReadSome());
-  fixture.runner.Hold();
   fixture.runner.WaitUntilHeld();
   const double before = fixture.metrics.generated_tokens.Value();
   reader.answer().Cancel();
@@ -409,9 +408,8 @@ TEST(LlmEngine, GivesUpTheNewestWhenTheDeviceIsFull) {
       Alone(Defaults(), [](EngineFixture& f) { return f.Make("old", 5, 50); });
   EngineFixture fixture(Defaults());
   AnswerReader old, fresh;
+  fixture.runner.Hold(/*after_steps=*/3);
   ASSERT_TRUE(fixture.Start(fixture.Make("old", 5, 50), old).ok());
-  ASSERT_TRUE(old.ReadSome());
-  fixture.runner.Hold();
   fixture.runner.WaitUntilHeld();
   ASSERT_TRUE(fixture.Start(fixture.Make("fresh", 30, 50), fresh).ok());
   fixture.runner.FailNextSubmit(MakeError(absl::StatusCode::kResourceExhausted,
@@ -432,8 +430,8 @@ TEST(LlmEngine, FailsOnlyTheSequenceWhoseLogitsAreNoNumbers) {
   ASSERT_TRUE(fixture.Start(fixture.Make("bad", 5, 3), bad).ok());
   fixture.runner.WaitUntilHeld();
   ASSERT_TRUE(fixture.Start(fixture.Make("good", 5, 3), good).ok());
-  fixture.runner.FailNextToken(MakeError(absl::StatusCode::kInternal,
-                                         reason::kNumericFault, "a NaN"));
+  fixture.runner.FailNextToken(
+      MakeError(absl::StatusCode::kInternal, reason::kNumericFault, "a NaN"));
   fixture.runner.Release();
   EXPECT_EQ(ErrorReason(bad.ReadAll()), reason::kNumericFault);
   EXPECT_TRUE(good.ReadAll().ok());

@@ -128,6 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
         Vocabulary{"TinyCustom", TANDEM_TEST_DATA "/models/t1-custom",
                    "t1.json"},
         Vocabulary{"TinyHf", TANDEM_TEST_DATA "/models/t1-hf", "t1.json"},
+        Vocabulary{"Demo", TANDEM_TEST_DATA "/../../models/demo/weights",
+                   "demo.json"},
         Vocabulary{"QwenCustom", TANDEM_QWEN_TOKENIZER "/custom", "qwen.json"},
         Vocabulary{"QwenHf", TANDEM_QWEN_TOKENIZER "/hf", "qwen.json"}),
     [](const auto& info) { return info.param.name; });

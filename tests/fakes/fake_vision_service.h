@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "common/embedding_wire.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/server.h"
+#include "tandem/v1/vision.grpc.pb.h"
+
+namespace tandem {
+
+// A vision service without a vision tower, on a real gRPC server: embeddings
+// are FakeTileBytes of the handle. It can go wrong in every way that a stream
+// can. The controls are thread-safe.
+class FakeVisionService final : public v1::VisionService::Service {
+ public:
+  // What happens to the chunks of a run; the third one is meant where one is.
+  enum class Fault {
+    kNone,
+    kFlippedBit,
+    kDroppedChunk,
+    kRepeatedChunk,
+    kSwappedChunks,
+    kEarlyEnd,
+    kOtherFingerprint,
+    kOtherDtype,
+    kOtherShape,
+    kOtherRequest,
+    kOtherTileCount,
+    kNotANumber,
+  };
+
+  FakeVisionService(EmbeddingFormat format, v1::ServiceInfo info);
+  ~FakeVisionService() override;
+
+  // "127.0.0.1:PORT".
+  const std::string& address() const { return address_; }
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // An image of columns x rows tiles and its thumbnail, as PutImage answers it.
+  v1::ImageRef AddImage(int columns, int rows) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Expire(const std::string& handle) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Comes back under another id and without images.
+  void Restart() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetInfo(const v1::ServiceInfo& info) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetFault(Fault fault) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Streams end with `status` before their first chunk.
+  void FailStreams(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Streams wait before they send, until Release or their end.
+  void Hold() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Release() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Drops all connections and takes no new ones.
+  void Shutdown();
+
+  int num_streams() const ABSL_LOCKS_EXCLUDED(mutex_);  // open now
+  int tiles_asked() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int num_images() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // PutImage takes pictures with a valid header; the tile is 448 pixels.
+  grpc::Status PutImage(grpc::ServerContext* context,
+                        const v1::PutImageRequest* request,
+                        v1::PutImageResponse* response) override;
+  grpc::Status StreamEmbeddings(
+      grpc::ServerContext* context, const v1::StreamEmbeddingsRequest* request,
+      grpc::ServerWriter<v1::EmbeddingChunk>* writer) override;
+  grpc::Status ReleaseImages(grpc::ServerContext* context,
+                             const v1::ReleaseImagesRequest* request,
+                             v1::ReleaseImagesResponse* response) override;
+  grpc::Status GetInfo(grpc::ServerContext* context,
+                       const v1::GetVisionInfoRequest* request,
+                       v1::GetVisionInfoResponse* response) override;
+
+ private:
+  std::vector<v1::EmbeddingChunk> MakeRun(
+      const v1::StreamEmbeddingsRequest& request, int tile_count) const;
+  void Spoil(Fault fault, std::vector<v1::EmbeddingChunk>& chunks) const;
+  absl::Status Serve(grpc::ServerContext& context,
+                     const v1::StreamEmbeddingsRequest& request,
+                     grpc::ServerWriter<v1::EmbeddingChunk>& writer)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const EmbeddingFormat format_;
+  mutable absl::Mutex mutex_;
+  v1::ServiceInfo info_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::ImageRef> images_ ABSL_GUARDED_BY(mutex_);
+  Fault fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
+  absl::Status stream_status_ ABSL_GUARDED_BY(mutex_);
+  bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  int num_streams_ ABSL_GUARDED_BY(mutex_) = 0;
+  int tiles_asked_ ABSL_GUARDED_BY(mutex_) = 0;
+  int last_image_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// What a vision service of `format` says of itself.
+v1::ServiceInfo FakeVisionInfo(const EmbeddingFormat& format);
+
+}  // namespace tandem
