@@ -178,7 +178,9 @@ grpc::ServerUnaryReactor* VisionRpc::GetInfo(
     const v1::GetVisionInfoRequest* /*request*/,
     v1::GetVisionInfoResponse* response) {
   *response->mutable_info() = info_;
-  response->mutable_info()->set_ready(health_.Get().ready);
+  // Of this service: in `tandem serve` the process waits for the gateway, which
+  // waits for this answer.
+  response->mutable_info()->set_ready(gate_.Admit().ok());
   const VisionEngine::Load load = engine_.load();
   response->set_images(load.images);
   response->set_held_bytes(load.held_bytes);

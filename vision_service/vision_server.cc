@@ -13,6 +13,7 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
     const Options& options, const ServiceFrame& frame,
     ComputeExecutor& executor) {
   const absl::Duration begin = frame.clock.Monotonic();
+  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", options.device));
   TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
                           OpenModel(options.model, WeightSet::kVision));
   std::unique_ptr<VisionServer> server(
