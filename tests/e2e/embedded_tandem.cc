@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "gtest/gtest.h"
 #include "kernels/torch_version.h"
-#include "tests/fakes/test_image.h"
+#include "tests/vision_service/golden.h"
 #include "vision_service/png_encoder.h"
 
 namespace tandem {
