@@ -1,147 +1,119 @@
-// The whole stack against transformers: pictures in, greedy token ids out.
+// Answers token for token: the golden conversations of transformers, asked of
+// the whole stack (gateway, vision and llm service over in-process channels).
 #include <fstream>
+#include <map>
+#include <memory>
+#include <ostream>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "cli/embedded_server.h"
+#include "cli/local_frame.h"
+#include "common/grpc_status.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/e2e/embedded_tandem.h"
+#include "tandem/v1/gateway.grpc.pb.h"
+#include "tests/vision_service/golden.h"
+#include "vision_service/png_encoder.h"
 
 namespace tandem {
 namespace {
 
-using Json = nlohmann::json;
+nlohmann::json ReadGoldens(const std::string& name) {
+  std::ifstream file(std::string(TANDEM_TEST_DATA) + "/goldens/" + name +
+                     ".json");
+  return nlohmann::json::parse(file);
+}
 
-struct Golden {
-  std::string name;
+// The golden conversation as a client would send it.
+v1::ChatRequest MakeRequest(const nlohmann::json& golden) {
   v1::ChatRequest request;
-  std::vector<uint32_t> ids;
-  uint32_t prompt_tokens = 0, image_tokens = 0;
+  for (const auto& message : golden.at("messages")) {
+    v1::ChatMessage& sent = *request.add_messages();
+    sent.set_role(message.at("role").get<std::string>());
+    for (const auto& part : message.at("content")) {
+      v1::ContentPart& content = *sent.add_content();
+      if (part.contains("text")) {
+        content.set_text(part.at("text").get<std::string>());
+        continue;
+      }
+      const auto& image = golden.at("images").at(part.at("image").get<int>());
+      const auto png = EncodePng(SyntheticImage(image.at("width").get<int>(),
+                                                image.at("height").get<int>()));
+      EXPECT_TRUE(png.ok()) << png.status();
+      content.mutable_image()->set_data(*png);
+      content.mutable_image()->set_max_tiles(image.at("max_tiles").get<int>());
+    }
+  }
+  request.mutable_sampling()->set_temperature(0);
+  request.mutable_sampling()->set_ignore_eos(true);
+  request.mutable_sampling()->set_max_tokens(
+      static_cast<uint32_t>(golden.at("greedy").at("ids").size()));
+  return request;
+}
+
+struct ParityCase {
+  std::string goldens;  // file
+  std::string model;    // folder
+  friend std::ostream& operator<<(std::ostream& os, const ParityCase& c) {
+    return os << c.model;
+  }
 };
 
-void AddPart(const Json& part, const Json& images, v1::ChatMessage& message) {
-  if (part.contains("text")) {
-    message.add_content()->set_text(part["text"]);
-    return;
+class StackParityTest : public testing::TestWithParam<ParityCase> {
+ protected:
+  void SetUp() override {
+    EmbeddedServer::Options options;
+    options.model.model =
+        std::string(TANDEM_TEST_DATA) + "/models/" + GetParam().model;
+    options.model.dtype = "float32";
+    options.host.pre_drain = absl::ZeroDuration();
+    auto server = EmbeddedServer::Start(options, frame_.frame());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    stub_ = v1::ChatService::NewStub(server_->Channel());
   }
-  const Json& described = images[part["image"].get<size_t>()];
-  v1::ImagePart& image = *message.add_content()->mutable_image();
-  image.set_data(SyntheticPng(described["width"], described["height"]));
-  image.set_max_tiles(described["max_tiles"]);
-}
-
-Golden ReadGolden(const std::string& name, const Json& json) {
-  Golden golden;
-  golden.name = name;
-  for (const Json& message : json["messages"]) {
-    v1::ChatMessage& added = *golden.request.add_messages();
-    added.set_role(message["role"]);
-    for (const Json& part : message["content"]) {
-      AddPart(part, json["images"], added);
-    }
+  void TearDown() override {
+    if (server_ == nullptr) return;
+    absl::Notification hurry;
+    hurry.Notify();
+    server_->Shutdown(hurry);
   }
-  golden.ids = json["greedy"]["ids"].get<std::vector<uint32_t>>();
-  golden.prompt_tokens = json["num_prompt_tokens"];
-  for (const Json& span : json["image_spans"]) {
-    golden.image_tokens += span["num_tokens"].get<uint32_t>();
-  }
-  v1::Sampling& sampling = *golden.request.mutable_sampling();
-  sampling.set_temperature(0);
-  sampling.set_max_tokens(static_cast<uint32_t>(golden.ids.size()));
-  sampling.set_ignore_eos(true);
-  return golden;
-}
 
-std::vector<Golden> ReadGoldens(const std::string& model) {
-  std::ifstream file(TANDEM_TEST_DATA "/goldens/" + model.substr(0, 2) +
-                     ".json");
-  std::vector<Golden> goldens;
-  for (const auto& [name, json] : Json::parse(file)["cases"].items()) {
-    goldens.push_back(ReadGolden(name, json));
-  }
-  return goldens;
-}
+  LocalFrame frame_{{.backend = "cpu", .torch = ""}};
+  std::unique_ptr<EmbeddedServer> server_;
+  std::unique_ptr<v1::ChatService::Stub> stub_;
+};
 
-void ExpectGolden(const Golden& golden,
-                  const absl::StatusOr<v1::ChatResponse>& answer) {
-  SCOPED_TRACE(golden.name);
-  ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(std::vector<uint32_t>(answer->token_ids().begin(),
-                                  answer->token_ids().end()),
-            golden.ids);
-  EXPECT_EQ(answer->usage().prompt_tokens(), golden.prompt_tokens);
-  EXPECT_EQ(answer->usage().image_tokens(), golden.image_tokens);
-  EXPECT_EQ(answer->usage().completion_tokens(), golden.ids.size());
-  EXPECT_EQ(answer->finish_reason(), v1::FINISH_REASON_LENGTH);
-}
-
-class ParityTest : public testing::TestWithParam<std::string> {};
-
-TEST_P(ParityTest, GreedyTokensAreThoseOfTransformers) {
-  EmbeddedTandem tandem(GetParam());
-  const std::vector<Golden> goldens = ReadGoldens(GetParam());
-  ASSERT_EQ(goldens.size(), 7u);
-  for (const Golden& golden : goldens) {
-    ExpectGolden(golden, tandem.Ask(golden.request));
-  }
-  tandem.ExpectIdle();
-}
-
-INSTANTIATE_TEST_SUITE_P(Models, ParityTest,
-                         testing::Values("t1-custom", "t1-hf", "t2-custom",
-                                         "t2-hf"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           name.erase(name.find('-'), 1);
-                           return name;
-                         });
-
-// What runs beside a request changes nothing in it.
-TEST(ParityTest, AllAtOnceAnswerAsEachAlone) {
-  EmbeddedTandem tandem("t1-custom");
-  const std::vector<Golden> goldens = ReadGoldens("t1");
-  std::vector<absl::StatusOr<v1::ChatResponse>> answers(goldens.size());
-  std::vector<std::thread> clients;
-  for (size_t i = 0; i < goldens.size(); ++i) {
-    clients.emplace_back(
-        [&, i] { answers[i] = tandem.Ask(goldens[i].request); });
-  }
-  for (std::thread& client : clients) client.join();
-  for (size_t i = 0; i < goldens.size(); ++i) {
-    ExpectGolden(goldens[i], answers[i]);
-  }
-  tandem.ExpectIdle();
-}
-
-// The stream's pieces are the unary answer's.
-TEST(ParityTest, StreamAndUnaryAgree) {
-  EmbeddedTandem tandem("t1-custom");
-  for (const Golden& golden : ReadGoldens("t1")) {
-    SCOPED_TRACE(golden.name);
+TEST_P(StackParityTest, AnswersAsTransformersDoes) {
+  const nlohmann::json goldens = ReadGoldens(GetParam().goldens);
+  int num_tokens = 0;
+  for (const auto& [name, golden] : goldens.at("cases").items()) {
+    SCOPED_TRACE(name);
+    const auto want = golden.at("greedy").at("ids").get<std::vector<int>>();
     grpc::ClientContext context;
-    const auto reader = tandem.chat().Chat(&context, golden.request);
-    std::string text;
-    std::vector<uint32_t> ids;
-    v1::ChatChunk chunk;
-    int num_last = 0;
-    while (reader->Read(&chunk)) {
-      EXPECT_EQ(num_last, 0) << "a chunk after the last one";
-      text += chunk.delta_text();
-      ids.insert(ids.end(), chunk.token_ids().begin(), chunk.token_ids().end());
-      if (chunk.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) continue;
-      ++num_last;
-      EXPECT_EQ(chunk.usage().prompt_tokens(), golden.prompt_tokens);
-      EXPECT_GT(chunk.timings_ms().total(), 0);
-    }
-    ASSERT_TRUE(reader->Finish().ok());
-    EXPECT_EQ(num_last, 1);
-    EXPECT_EQ(ids, golden.ids);
-    const auto unary = tandem.Ask(golden.request);
-    ASSERT_TRUE(unary.ok()) << unary.status();
-    EXPECT_EQ(unary->text(), text);
+    v1::ChatResponse response;
+    const grpc::Status status =
+        stub_->ChatUnary(&context, MakeRequest(golden), &response);
+    ASSERT_TRUE(status.ok()) << FromGrpcStatus(status);
+    EXPECT_EQ(response.usage().prompt_tokens(),
+              golden.at("num_prompt_tokens").get<uint32_t>());
+    const std::vector<int> got(response.token_ids().begin(),
+                               response.token_ids().end());
+    EXPECT_EQ(got, want);
+    EXPECT_EQ(response.finish_reason(), v1::FINISH_REASON_LENGTH);
+    num_tokens += static_cast<int>(want.size());
   }
+  // Seven conversations: text, a system text, 1, 3 and 13 tiles, two images,
+  // several turns.
+  EXPECT_EQ(num_tokens, 7 * 32);
 }
+
+INSTANTIATE_TEST_SUITE_P(Models, StackParityTest,
+                         testing::Values(ParityCase{"t1", "t1-custom"},
+                                         ParityCase{"t1", "t1-hf"},
+                                         ParityCase{"t2", "t2-custom"},
+                                         ParityCase{"t2", "t2-hf"}));
 
 }  // namespace
 }  // namespace tandem
