@@ -278,6 +278,9 @@ void ChatAttempt::Cancel() {
 
 void ChatAttempt::Finish(End end) {
   ReleaseImages();
+  // Or the next try would find its first choice busy with this one.
+  for (const auto& put : puts_) put->vision.Reset();
+  llm_.Reset();
   // They hold who holds this.
   const Events events = std::exchange(events_, Events());
   events.on_done(std::move(end));

@@ -1,5 +1,6 @@
 #include "tests/fakes/fake_vision_service.h"
 
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -62,11 +63,13 @@ std::shared_ptr<grpc::Channel> FakeVisionService::InProcessChannel() {
 }
 
 v1::ImageRef FakeVisionService::AddImage(int columns, int rows) {
+  static std::atomic<int> last_number = 0;  // no two replicas share a handle
+  const int number = ++last_number;
   absl::MutexLock lock(&mutex_);
   v1::ImageRef image;
-  image.set_handle(absl::StrFormat("fake-image-%05d", ++last_image_));
+  image.set_handle(absl::StrFormat("fake-image-%05d", number));
   image.set_replica_id(info_.replica_id());
-  image.set_sha256(std::string(32, static_cast<char>(last_image_)));
+  image.set_sha256(std::string(32, static_cast<char>(number)));
   image.set_preprocessing_id("fake");
   image.set_columns(columns);
   image.set_rows(rows);

@@ -116,7 +116,6 @@ class FakeVisionService final : public v1::VisionService::Service {
   std::map<std::string, int> releases_ ABSL_GUARDED_BY(mutex_);
   int num_streams_ ABSL_GUARDED_BY(mutex_) = 0;
   int tiles_asked_ ABSL_GUARDED_BY(mutex_) = 0;
-  int last_image_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

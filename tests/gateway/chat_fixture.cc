@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/channel.h"
 #include "common/grpc_status.h"
 #include "tests/fakes/bmp_header.h"
 
@@ -92,12 +93,15 @@ void ChatFixture::StartGateway(const Setup& setup) {
   gateway_ = std::make_unique<GatewayServer>(options, frame);
   GrpcHost::Options host;
   host.reflection = false;
+  if (setup.listens) host.listen = HostPort{"127.0.0.1", 0};
   auto started =
       GrpcHost::Start(host, {gateway_->grpc_service()}, health_, grpc_metrics_);
   ASSERT_TRUE(started.ok()) << started.status();
   host_ = *std::move(started);
   gateway_->WaitUntilAsked(absl::InfiniteDuration());
-  stub_ = v1::ChatService::NewStub(host_->InProcessChannel());
+  stub_ = v1::ChatService::NewStub(
+      setup.listens ? MakeChannel(host_->address()->ToString())
+                    : host_->InProcessChannel());
 }
 
 ChatAnswer ChatFixture::Chat(const v1::ChatRequest& request,

@@ -45,6 +45,8 @@ class ChatFixture : public testing::Test {
     int num_vision = 1, num_llm = 1;
     // Backends are dialled; else they are reached without a socket.
     bool sockets = false;
+    // So is the gateway.
+    bool listens = false;
     ChatEngine::Options engine = {};
     Clock* clock = nullptr;  // null: the real one
   };

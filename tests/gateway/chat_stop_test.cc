@@ -177,11 +177,11 @@ TEST_F(SessionStopTest, AReaderThatWaitsForTheModelIsNotSlow) {
 }
 
 TEST_F(SessionStopTest, AConnectionThatIsNotReadIsLetGo) {
-  Setup setup;
+  Setup setup{.listens = true};
   setup.engine.reader_timeout = absl::Milliseconds(200);
   StartGateway(setup);
-  FakeLlmService::Script script;
-  script.pieces.assign(400, std::string(100'000, 'x'));
+  FakeLlmService::Script script;  // more than any buffer on its way holds
+  script.pieces.assign(300, std::string(200'000, 'x'));
   llm_[0]->SetScript(script);
   grpc::ClientContext context;
   const auto reader = stub().Chat(&context, ImageRequest());
