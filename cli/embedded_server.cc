@@ -2,20 +2,12 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
 namespace tandem {
 namespace {
 
 constexpr absl::Duration kFirstAnswers = absl::Seconds(5);
-
-absl::Status CheckDevice(absl::string_view option, absl::string_view device) {
-  if (device == "cpu") return absl::OkStatus();
-  return absl::UnimplementedError(
-      absl::StrCat(option, ": \"", device,
-                   "\" is not built into this program; it computes on cpu"));
-}
 
 }  // namespace
 

@@ -54,6 +54,8 @@ class EmbeddedServer {
   const std::optional<HostPort>& address() const;
   // What is loaded.
   const v1::ServiceInfo& info() const { return vision_->info(); }
+  VisionEngine& vision_engine() { return vision_->engine(); }
+  LlmEngine& llm_engine() { return llm_->engine(); }
 
  private:
   explicit EmbeddedServer(const ServiceFrame& frame) : frame_(frame) {}

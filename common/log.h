@@ -53,7 +53,8 @@ class LogField {
       : key(key), value(absl::ToDoubleSeconds(value)) {}
   // "OK", or the code and the message.
   LogField(absl::string_view key, const absl::Status& value)
-      : key(key), value(value.ToString()) {}
+      : key(key),
+        value(value.ToString(absl::StatusToStringMode::kWithNoExtraData)) {}
 
   absl::string_view key;
   Value value;

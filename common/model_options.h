@@ -23,6 +23,10 @@ struct ModelOptions {
   int max_tiles = 0;           // 0: as the model's configuration says
 };
 
+// UNIMPLEMENTED for a device that this build has no code for, naming it and the
+// option that it came from.
+absl::Status CheckDevice(absl::string_view option, absl::string_view device);
+
 // --model, --random-weights, --random-seed, --served-name, --dtype, --profile,
 // --max-tiles.
 void AddModelOptions(CommandLine& line, ModelOptions* options);

@@ -58,7 +58,6 @@ absl::StatusOr<std::unique_ptr<Admission::Ticket>> Admission::Enter(
 }
 
 void Admission::Leave(Ticket& ticket) {
-  std::function<void()> admitted;
   {
     absl::MutexLock lock(&mutex_);
     image_bytes_ -= ticket.image_bytes_;
@@ -72,10 +71,27 @@ void Admission::Leave(Ticket& ticket) {
       waiting_.pop_front();
       ++in_flight_;
       next->in_flight_ = true;
-      admitted = std::move(next->admitted_);
+      admitted_.push_back(std::move(next->admitted_));
     }
+    if (admitted_.empty() || std::exchange(telling_, true)) return;
   }
-  if (admitted) admitted();
+  TellAdmitted();
+}
+
+void Admission::TellAdmitted() {
+  while (true) {
+    std::function<void()> admitted;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (admitted_.empty()) {
+        telling_ = false;
+        return;
+      }
+      admitted = std::move(admitted_.front());
+      admitted_.pop_front();
+    }
+    admitted();
+  }
 }
 
 int Admission::in_flight() const {

@@ -46,7 +46,8 @@ class Admission {
   };
 
   // Takes a place, or waits for one: `admitted` is called exactly once, from
-  // here or from another thread, unless the ticket is destroyed before.
+  // here or from another thread, unless the ticket is destroyed while it waits.
+  // It must not wait for anything.
   // RESOURCE_EXHAUSTED OVERLOADED, with a delay, when too much waits already.
   absl::StatusOr<std::unique_ptr<Ticket>> Enter(int64_t image_bytes,
                                                 std::function<void()> admitted)
@@ -58,6 +59,9 @@ class Admission {
 
  private:
   void Leave(Ticket& ticket) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls back all who were admitted, one after the other: who fails at once
+  // and leaves admits the next in this loop, not deeper on its stack.
+  void TellAdmitted() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
   GatewayMetrics& metrics_;
@@ -65,6 +69,8 @@ class Admission {
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t image_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<Ticket*> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::list<std::function<void()>> admitted_ ABSL_GUARDED_BY(mutex_);
+  bool telling_ ABSL_GUARDED_BY(mutex_) = false;  // a thread calls them back
 };
 
 }  // namespace tandem

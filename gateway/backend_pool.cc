@@ -1,50 +1,18 @@
 #include "gateway/backend_pool.h"
 
-#include <netdb.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
-#include "common/host_port.h"
 #include "common/log.h"
+#include "common/resolve_target.h"
+#include "common/status_macros.h"
 
 namespace tandem {
 namespace {
-
-constexpr absl::string_view kDnsPrefix = "dns:///";
-
-// Every address behind "dns:///NAME:PORT"; empty when the name does not
-// resolve.
-std::vector<std::string> ResolveDns(absl::string_view target) {
-  std::vector<std::string> addresses;
-  const auto name = ParseHostPort(absl::StripPrefix(target, kDnsPrefix));
-  if (!name.ok()) return addresses;
-  addrinfo hints = {};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(name->host.c_str(), nullptr, &hints, &found) != 0) {
-    return addresses;
-  }
-  for (const addrinfo* it = found; it != nullptr; it = it->ai_next) {
-    char host[NI_MAXHOST];
-    if (getnameinfo(it->ai_addr, it->ai_addrlen, host, sizeof(host), nullptr, 0,
-                    NI_NUMERICHOST) == 0) {
-      addresses.push_back(HostPort{host, name->port}.ToString());
-    }
-  }
-  freeaddrinfo(found);
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()),
-                  addresses.end());
-  return addresses;
-}
 
 // FNV-1a: a hash that all gateways and all builds agree on.
 uint64_t StableHash(absl::string_view key, absl::string_view address) {
@@ -110,30 +78,42 @@ void BackendPool::Loop() {
   }
 }
 
-void BackendPool::ResolveTargets() {
+std::vector<BackendTarget> BackendPool::Addresses() {
   std::vector<BackendTarget> addresses;
   for (const BackendTarget& target : options_.targets) {
-    if (target.channel == nullptr &&
-        absl::StartsWith(target.name, kDnsPrefix)) {
-      for (std::string& address : ResolveDns(target.name)) {
-        addresses.push_back({std::move(address), nullptr});
-      }
-    } else {
+    if (target.channel != nullptr) {
       addresses.push_back(target);
+      continue;
+    }
+    std::vector<std::string> found = ResolveTarget(target.name);
+    // A name that resolves to nothing keeps its old addresses until they prove
+    // dead.
+    std::vector<std::string>& last = last_found_[target.name];
+    if (!found.empty()) last = std::move(found);
+    for (const std::string& address : last) {
+      addresses.push_back({address, nullptr});
     }
   }
+  return addresses;
+}
+
+void BackendPool::ResolveTargets() {
+  const std::vector<BackendTarget> addresses = Addresses();
+  const auto find = [](const std::vector<ReplicaPtr>& replicas,
+                       const std::string& address) {
+    return std::find_if(replicas.begin(), replicas.end(),
+                        [&](const ReplicaPtr& replica) {
+                          return replica->address() == address;
+                        });
+  };
   absl::MutexLock lock(&mutex_);
   resolved_ = true;
-  // A name that resolves to nothing keeps its old addresses until they prove
-  // dead.
-  if (addresses.empty()) return;
   std::vector<ReplicaPtr> replicas;
   for (const BackendTarget& address : addresses) {
-    const auto known = std::find_if(replicas_.begin(), replicas_.end(),
-                                    [&](const ReplicaPtr& replica) {
-                                      return replica->address() == address.name;
-                                    });
-    if (known != replicas_.end()) {
+    // What two targets name is one replica.
+    if (find(replicas, address.name) != replicas.end()) continue;
+    if (const auto known = find(replicas_, address.name);
+        known != replicas_.end()) {
       replicas.push_back(*known);
       continue;
     }
@@ -186,6 +166,7 @@ void BackendPool::Answered(const ReplicaPtr& replica,
     }
   }
   replica->asked_ = true;
+  replica->unreachable_ = false;
   replica->state_ = std::move(state);
   if (info.ok()) replica->info_ = *std::move(info);
   UpdateGauges();
@@ -202,30 +183,44 @@ void BackendPool::WaitUntilAsked(absl::Duration timeout) const {
   mutex_.AwaitWithTimeout(absl::Condition(&all_asked), timeout);
 }
 
-absl::StatusOr<BackendPool::Lease> BackendPool::Pick(absl::string_view key,
-                                                     absl::string_view avoid,
-                                                     const Filter& filter) {
-  absl::MutexLock lock(&mutex_);
+absl::StatusOr<std::vector<BackendPool::ReplicaPtr>> BackendPool::Candidates(
+    const Filter& filter) const {
   absl::Status refusal = RetryableError(
       absl::StatusCode::kUnavailable, reason::kBackendUnavailable,
       absl::StrCat("no ", service_name_, " service is ready"), absl::Seconds(1),
       {{"service", service_name_}});
-  std::vector<ReplicaPtr> candidates;
-  for (const ReplicaPtr& replica : replicas_) {
-    if (!replica->state_.ok()) continue;
-    if (absl::Status status = filter(*replica->info_); !status.ok()) {
-      refusal = std::move(status);
-      continue;
+  for (const bool unreachable : {false, true}) {
+    std::vector<ReplicaPtr> candidates;
+    for (const ReplicaPtr& replica : replicas_) {
+      if (unreachable ? !replica->unreachable_ : !replica->state_.ok()) {
+        continue;
+      }
+      if (absl::Status status = filter(*replica->info_); !status.ok()) {
+        refusal = std::move(status);
+        continue;
+      }
+      candidates.push_back(replica);
     }
-    candidates.push_back(replica);
+    if (!candidates.empty()) return candidates;
   }
-  if (candidates.empty()) return refusal;
+  return refusal;
+}
+
+absl::Status BackendPool::Check(const Filter& filter) const {
+  absl::MutexLock lock(&mutex_);
+  return Candidates(filter).status();
+}
+
+absl::StatusOr<BackendPool::Lease> BackendPool::Pick(absl::string_view key,
+                                                     absl::string_view avoid,
+                                                     const Filter& filter) {
+  absl::MutexLock lock(&mutex_);
+  TANDEM_ASSIGN_OR_RETURN(std::vector<ReplicaPtr> candidates,
+                          Candidates(filter));
   if (candidates.size() > 1) {
-    candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
-                                    [&](const ReplicaPtr& replica) {
-                                      return replica->address() == avoid;
-                                    }),
-                     candidates.end());
+    std::erase_if(candidates, [&](const ReplicaPtr& replica) {
+      return replica->address() == avoid;
+    });
   }
   if (!key.empty()) {
     std::sort(candidates.begin(), candidates.end(),
@@ -253,6 +248,7 @@ void BackendPool::MarkUnreachable(const Replica& replica) {
   absl::MutexLock lock(&mutex_);
   for (const ReplicaPtr& known : replicas_) {
     if (known.get() != &replica) continue;
+    known->unreachable_ = known->unreachable_ || known->state_.ok();
     known->state_ = absl::UnavailableError("a call found it unreachable");
     UpdateGauges();
   }

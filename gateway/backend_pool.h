@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -31,7 +32,8 @@ struct BackendInfo {
 
 // Where a replica is reached. In `tandem serve` the channel has no socket.
 struct BackendTarget {
-  std::string name;                        // "HOST:PORT" or "dns:///NAME:PORT"
+  // "HOST:PORT" or "dns:///NAME:PORT"; with a channel any name of its own.
+  std::string name;
   std::shared_ptr<grpc::Channel> channel;  // null: dial `name`
 };
 
@@ -53,6 +55,7 @@ class Replica {
   absl::Status state_ = absl::UnavailableError("not asked yet");
   bool asked_ = false;
   bool being_asked_ = false;
+  bool unreachable_ = false;  // for a call, after it had said that it is ready
   int calls_ = 0;
 };
 
@@ -104,17 +107,23 @@ class BackendPool {
     BackendInfo info_;
   };
 
-  // Decides about one replica: OK, or why it will not do.
+  // Decides about one replica: OK, or why it will not do. Called under the
+  // pool's lock: may ask another pool, not this one.
   using Filter = std::function<absl::Status(const BackendInfo&)>;
 
   // The least loaded ready replica that `filter` accepts; among equals, and
   // within the two that `key` hashes to (rendezvous) where it is not empty.
-  // `avoid` (an address) is taken only when there is no other.
+  // `avoid` (an address) is taken only when there is no other, and one that was
+  // unreachable only when none is ready: connections end for other reasons than
+  // death, and trying costs little.
   //
   // UNAVAILABLE BACKEND_UNAVAILABLE, with a delay, when none is ready; the
   // filter's error when it refused all that are.
   absl::StatusOr<Lease> Pick(absl::string_view key, absl::string_view avoid,
                              const Filter& filter) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // OK when there is a replica that Pick may choose, else Pick's error.
+  absl::Status Check(const Filter& filter) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // A call found the replica unreachable: it counts as not ready until it
   // answers again.
@@ -128,6 +137,10 @@ class BackendPool {
 
  private:
   using ReplicaPtr = std::shared_ptr<Replica>;
+  // What the targets stand for now. On the pool's own thread only.
+  std::vector<BackendTarget> Addresses();
+  absl::StatusOr<std::vector<ReplicaPtr>> Candidates(const Filter& filter) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   void ResolveTargets() ABSL_LOCKS_EXCLUDED(mutex_);
   void AskAll() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -140,6 +153,9 @@ class BackendPool {
   GatewayMetrics& metrics_;
   GrpcMetrics* const grpc_metrics_;
   const char* const service_name_;
+
+  // Of each target, when it was found last. The pool's own thread's.
+  std::map<std::string, std::vector<std::string>> last_found_;
 
   mutable absl::Mutex mutex_;
   std::vector<ReplicaPtr> replicas_ ABSL_GUARDED_BY(mutex_);

@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/metrics.h"
@@ -31,11 +33,28 @@ class ChatEngine {
     // The model's public name; empty: as the llm service calls it.
     std::string served_name;
     bool allow_shared_device = false;
+    // A client that does not take a chunk for so long loses its answer.
+    absl::Duration reader_timeout = absl::Seconds(30);
   };
 
-  // Everything borrowed must outlive the engine, and the engine its sessions.
+  // Something that uses the engine and has a deadline: a session, a call.
+  class Visit {
+   public:
+    explicit Visit(ChatEngine& engine);
+    ~Visit();
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    ChatEngine& engine_;
+  };
+
+  // Everything borrowed must outlive the engine.
   ChatEngine(Options options, Clock& clock, BackendPool& vision,
              BackendPool& llm, GatewayMetrics& metrics);
+  // Waits for the last visit: calls end a moment after their callers have heard
+  // so, and nobody waits for the release of images. Sessions must have ended.
+  ~ChatEngine() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // About one call of a public protocol.
   struct Call {
@@ -53,11 +72,10 @@ class ChatEngine {
     std::function<void(absl::Status)> on_done;
   };
 
-  // An answer to be: ChatSession::Start begins it. `request` must stay until
-  // on_done. Errors, also those of a bad request, come through on_done; they
-  // are those of ChatService.Chat.
-  std::shared_ptr<ChatSession> NewSession(const v1::ChatRequest& request,
-                                          Call call, Events events);
+  // An answer to be: ChatSession::Start begins it. Errors, also those of a bad
+  // request, come through on_done; they are those of ChatService.Chat.
+  std::shared_ptr<ChatSession> NewSession(v1::ChatRequest request, Call call,
+                                          Events events);
 
   // Calls back once; `request` must stay until then.
   void CountTokens(
@@ -73,7 +91,10 @@ class ChatEngine {
   const Admission& admission() const { return admission_; }
 
  private:
+  friend class ChatAttempt;
   friend class ChatSession;
+  // What any llm service said; UNAVAILABLE before one did.
+  absl::StatusOr<BackendInfo> LlmInfo() const;
   // What the backends will do to an image that says nothing.
   absl::StatusOr<Preprocessing> BackendPreprocessing() const;
 
@@ -83,6 +104,9 @@ class ChatEngine {
   BackendPool& llm_;
   GatewayMetrics& metrics_;
   Admission admission_;
+
+  absl::Mutex mutex_;
+  int num_visits_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tandem

@@ -15,6 +15,13 @@
 namespace tandem {
 namespace {
 
+// gRPC made the message for this call and does not look at it again: the
+// engine gets it whole, and frees its pictures when it has no more use for
+// them.
+v1::ChatRequest Take(const v1::ChatRequest& request) {
+  return std::move(const_cast<v1::ChatRequest&>(request));
+}
+
 // Streams one answer: one write in flight, the next chunk asked for when it is
 // out. Finish waits for a write that is still going.
 class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
@@ -22,10 +29,12 @@ class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
   explicit ChatStream(const absl::Status& refusal) {
     Finish(ToGrpcStatus(refusal));
   }
-  ChatStream(ChatEngine& engine, const v1::ChatRequest& request,
-             ChatEngine::Call call)
-      : session_(engine.NewSession(
-            request, std::move(call),
+  // `context` is the call's own.
+  ChatStream(ChatEngine& engine, grpc::CallbackServerContext& context,
+             v1::ChatRequest request, ChatEngine::Call call)
+      : context_(&context),
+        session_(engine.NewSession(
+            std::move(request), std::move(call),
             {.on_chunk =
                  [this](v1::ChatChunk chunk) { Write(std::move(chunk)); },
              .on_done = [this](absl::Status status) { End(status); }})) {
@@ -65,16 +74,21 @@ class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
   }
 
   void End(const absl::Status& status) {
+    bool writing = false;
     {
       absl::MutexLock lock(&mutex_);
-      if (writing_) {
-        end_ = ToGrpcStatus(status);
-        return;
-      }
+      writing = writing_;
+      if (writing) end_ = ToGrpcStatus(status);
     }
-    Finish(ToGrpcStatus(status));
+    if (!writing) {
+      Finish(ToGrpcStatus(status));
+    } else if (absl::IsDeadlineExceeded(status)) {
+      // Nobody reads: the write would never be done, nor the status be heard.
+      context_->TryCancel();
+    }
   }
 
+  grpc::CallbackServerContext* const context_ = nullptr;
   v1::ChatChunk chunk_;
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -89,10 +103,10 @@ class ChatCollector final : public grpc::ServerUnaryReactor {
   explicit ChatCollector(const absl::Status& refusal) {
     Finish(ToGrpcStatus(refusal));
   }
-  ChatCollector(ChatEngine& engine, const v1::ChatRequest& request,
+  ChatCollector(ChatEngine& engine, v1::ChatRequest request,
                 ChatEngine::Call call, v1::ChatResponse& response)
       : response_(&response),
-        session_(engine.NewSession(request, std::move(call),
+        session_(engine.NewSession(std::move(request), std::move(call),
                                    {.on_chunk =
                                         [this](v1::ChatChunk chunk) {
                                           Add(std::move(chunk));
@@ -170,7 +184,7 @@ grpc::ServerWriteReactor<v1::ChatChunk>* ChatRpc::Chat(
     metrics_.CountRequest(Api::kGrpc, Method::kChat, call.status().code());
     return new ChatStream(call.status());
   }
-  return new ChatStream(engine_, *request, *std::move(call));
+  return new ChatStream(engine_, *context, Take(*request), *std::move(call));
 }
 
 grpc::ServerUnaryReactor* ChatRpc::ChatUnary(
@@ -181,7 +195,8 @@ grpc::ServerUnaryReactor* ChatRpc::ChatUnary(
     metrics_.CountRequest(Api::kGrpc, Method::kChat, call.status().code());
     return new ChatCollector(call.status());
   }
-  return new ChatCollector(engine_, *request, *std::move(call), *response);
+  return new ChatCollector(engine_, Take(*request), *std::move(call),
+                           *response);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::ListModels(

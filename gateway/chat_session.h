@@ -1,29 +1,25 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "gateway/chat_attempt.h"
 #include "gateway/chat_engine.h"
-#include "tandem/v1/llm.pb.h"
-#include "tandem/v1/vision.pb.h"
+#include "grpcpp/alarm.h"
 
 namespace tandem {
 
-// One request on its way through the backends. Made by ChatEngine::Chat; lives
-// as long as a call on its behalf does. Thread-safe.
-//
-//   admitted -> images put -> Generate -> chunks -> done
-//                   ^             |
-//                   +-- once, before the first chunk
+// One request on its way: admission, at most two tries, its deadline, what the
+// client is told. Made by ChatEngine::NewSession; lives as long as a call on
+// its behalf does. Thread-safe. Start or Cancel it: it counts as in flight.
 class ChatSession : public std::enable_shared_from_this<ChatSession> {
  public:
-  ChatSession(ChatEngine& engine, const v1::ChatRequest& request,
+  ChatSession(ChatEngine& engine, v1::ChatRequest request,
               ChatEngine::Call call, ChatEngine::Events events);
 
   // Begins; once. Events may come before this returns.
@@ -38,58 +34,65 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
  private:
   friend class ChatEngine;
-  struct Attempt;
-  class GenerateCall;
-  using AttemptPtr = std::shared_ptr<Attempt>;
 
+  absl::Status Prepare();
   void StartAttempt() ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status PutImages(const AttemptPtr& attempt);
-  void OnImagePut(const AttemptPtr& attempt, size_t index,
-                  const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
-  void StartGenerate(const AttemptPtr& attempt) ABSL_LOCKS_EXCLUDED(mutex_);
-  v1::GenerateRequest MakeGenerateRequest(const Attempt& attempt) const;
+  ChatAttempt::Events AttemptEvents();
   void OnChunk(v1::GenerateChunk chunk) ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnGenerateDone(const AttemptPtr& attempt, const absl::Status& status,
-                      bool transport_failed) ABSL_LOCKS_EXCLUDED(mutex_);
-  void AttemptFailed(const AttemptPtr& attempt, absl::Status status)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  bool MayRetry(const absl::Status& status) const
+  void OnAttemptDone(ChatAttempt::End end) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Stop(absl::Status why) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnTimer() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Finish(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool MayRetry(const ChatAttempt::End& end) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Outward(absl::Status status) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Finish(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  void ReleaseImages(const Attempt& attempt) const;
+  void FreeImages() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void MeasureChunk(int num_tokens) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  v1::Timings MeasureEnd(const v1::Timings& llm)
+  v1::Timings MeasureLastChunk(const v1::Timings& llm)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountStages(absl::Duration end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountEnd(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Fixed after Start.
+  const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
-  const v1::ChatRequest& request_;
   const ChatEngine::Call call_;
   const ChatEngine::Events events_;
   const std::string id_;
   const int64_t created_;
   const absl::Duration received_;  // monotonic, as all times here
+
+  // Set by Start before anything else runs, and read by tries.
+  v1::ChatRequest request_;  // loses its images with the first token
   ChatPlan plan_;
+  std::string conversation_key_;
   std::string model_;
   std::string system_fingerprint_;
 
   absl::Mutex mutex_;
-  std::unique_ptr<Admission::Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
-  AttemptPtr attempt_ ABSL_GUARDED_BY(mutex_);
-  int num_attempts_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool starting_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status stop_ ABSL_GUARDED_BY(mutex_);  // why it was told to end
+  std::unique_ptr<grpc::Alarm> timer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Admission::Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ChatAttempt> attempt_ ABSL_GUARDED_BY(mutex_);
+  int num_attempts_ ABSL_GUARDED_BY(mutex_) = 0;
+  ChatAttempt::Avoid avoid_ ABSL_GUARDED_BY(mutex_);
+  bool holds_images_ ABSL_GUARDED_BY(mutex_) = true;
+  bool has_chunk_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_last_chunk_ ABSL_GUARDED_BY(mutex_) = false;
   int num_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
+  v1::Timings llm_timings_ ABSL_GUARDED_BY(mutex_);
   absl::Duration admitted_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration generate_begin_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration first_chunk_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration last_chunk_ ABSL_GUARDED_BY(mutex_);
+  absl::optional<absl::Duration> generate_begin_ ABSL_GUARDED_BY(mutex_);
+  absl::optional<absl::Duration> first_token_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration last_token_ ABSL_GUARDED_BY(mutex_);
+  // Since when the client has a chunk and did not say Continue.
+  absl::optional<absl::Duration> chunk_given_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tandem

@@ -12,8 +12,8 @@
 
 namespace tandem {
 
-// The whole gateway but for the socket: what `tandem-gateway` and `tandem serve`
-// put on a GrpcHost.
+// The whole gateway but for the socket: what `tandem-gateway` and `tandem
+// serve` put on a GrpcHost.
 class GatewayServer {
  public:
   struct Options {

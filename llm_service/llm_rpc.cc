@@ -52,7 +52,9 @@ grpc::ServerUnaryReactor* LlmRpc::GetInfo(grpc::CallbackServerContext* context,
                                           const v1::GetLlmInfoRequest*,
                                           v1::GetLlmInfoResponse* response) {
   *response = info_;
-  response->mutable_info()->set_ready(deps_.health.Get().ready);
+  // Of this service: in `tandem serve` the process waits for the gateway, which
+  // waits for this answer.
+  response->mutable_info()->set_ready(deps_.gate.Admit().ok());
   const LlmEngine::Load load = deps_.engine.load();
   response->set_running_sequences(load.running);
   response->set_waiting_sequences(load.waiting);

@@ -84,6 +84,7 @@ absl::StatusOr<std::unique_ptr<LlmServer>> LlmServer::Load(
     const Options& options, const ServiceFrame& frame,
     ComputeExecutor& executor) {
   const absl::Duration begin = frame.clock.Monotonic();
+  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", options.device));
   TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
                           OpenModel(options.model, WeightSet::kLanguage));
   TANDEM_ASSIGN_OR_RETURN(

@@ -55,7 +55,8 @@ class VisionEngine {
   // Checks the header, hashes and keeps the file. Errors as PutImage in
   // vision.proto; `max_tiles` 0 is the default. The reference's replica_id is
   // left empty.
-  absl::StatusOr<v1::ImageRef> PutImage(absl::string_view file, int64_t max_tiles)
+  absl::StatusOr<v1::ImageRef> PutImage(absl::string_view file,
+                                        int64_t max_tiles)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Forgets handles and returns how many there were.

@@ -124,9 +124,10 @@ grpc::ServerUnaryReactor* VisionRpc::PutImage(
   }
   // The reactor, and with it request and response, live until Finish.
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status queued = worker_.Submit([this, reactor, request, response] {
-    reactor->Finish(ToGrpcStatus(Put(*request, *response)));
-  });
+  const absl::Status queued =
+      worker_.Submit([this, reactor, request, response] {
+        reactor->Finish(ToGrpcStatus(Put(*request, *response)));
+      });
   if (!queued.ok()) {
     reactor->Finish(ToGrpcStatus(RetryableError(
         absl::StatusCode::kResourceExhausted, reason::kOverloaded,
@@ -177,7 +178,9 @@ grpc::ServerUnaryReactor* VisionRpc::GetInfo(
     const v1::GetVisionInfoRequest* /*request*/,
     v1::GetVisionInfoResponse* response) {
   *response->mutable_info() = info_;
-  response->mutable_info()->set_ready(health_.Get().ready);
+  // Of this service: in `tandem serve` the process waits for the gateway, which
+  // waits for this answer.
+  response->mutable_info()->set_ready(gate_.Admit().ok());
   const VisionEngine::Load load = engine_.load();
   response->set_images(load.images);
   response->set_held_bytes(load.held_bytes);

@@ -13,31 +13,30 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
     const Options& options, const ServiceFrame& frame,
     ComputeExecutor& executor) {
   const absl::Duration begin = frame.clock.Monotonic();
+  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", options.device));
   TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
                           OpenModel(options.model, WeightSet::kVision));
   std::unique_ptr<VisionServer> server(
       new VisionServer(MakeServiceInfo(model), frame));
   LoadReporter reporter("vision tower");
-  const auto weights = WithProgress(*model.weights, model.config,
-                                    WeightSet::kVision, reporter);
-  TANDEM_ASSIGN_OR_RETURN(
-      server->encoder_,
-      MakeVisionEncoder(*weights, model.config,
-                        {.dtype = model.dtype,
-                         .device = options.device,
-                         .fingerprint = model.fingerprint,
-                         .observer = nullptr}));
+  const auto weights =
+      WithProgress(*model.weights, model.config, WeightSet::kVision, reporter);
+  TANDEM_ASSIGN_OR_RETURN(server->encoder_,
+                          MakeVisionEncoder(*weights, model.config,
+                                            {.dtype = model.dtype,
+                                             .device = options.device,
+                                             .fingerprint = model.fingerprint,
+                                             .observer = nullptr}));
   VisionEngine::Options engine;
   engine.profile = model.profile;
   engine.tile_size = model.config.vision.image_size;
   engine.default_max_tiles = model.config.max_tiles;
   engine.store.max_held_bytes = options.max_held_bytes;
-  server->engine_ =
-      std::make_unique<VisionEngine>(engine, frame.clock, executor,
-                                     *server->encoder_, server->metrics_);
-  server->rpc_ = std::make_unique<VisionRpc>(
-      server->info_, *server->engine_, server->put_worker_, server->gate_,
-      frame.health);
+  server->engine_ = std::make_unique<VisionEngine>(
+      engine, frame.clock, executor, *server->encoder_, server->metrics_);
+  server->rpc_ = std::make_unique<VisionRpc>(server->info_, *server->engine_,
+                                             server->put_worker_, server->gate_,
+                                             frame.health);
   DeviceMetrics(frame.metrics, options.device)
       .model_load_seconds.Increment(
           absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));

@@ -23,8 +23,8 @@ class VisionServer {
     int64_t max_held_bytes = int64_t{1} << 30;
   };
 
-  // Reads the weights of the vision tower and the projector; minutes for a large
-  // model. `frame` and `executor` must outlive the server.
+  // Reads the weights of the vision tower and the projector; minutes for a
+  // large model. `frame` and `executor` must outlive the server.
   static absl::StatusOr<std::unique_ptr<VisionServer>> Load(
       const Options& options, const ServiceFrame& frame,
       ComputeExecutor& executor);

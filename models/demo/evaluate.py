@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--questions", type=pathlib.Path, help="a folder of generate.py, instead of a seed and a count")
+    parser.add_argument("--answers", type=pathlib.Path, help="a file for every answer, one JSON line each, as it comes")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--wrong", type=int, default=10, help="wrong answers to print")
     args = parser.parse_args()
@@ -115,11 +116,14 @@ def main():
         generate.write(args.seed, args.count, folder)
     ask = GatewayBackend(args.target, args.proto) if args.backend == "gateway" else TorchBackend(args.model, args.device, args.dtype)
 
+    answers = args.answers.open("w", buffering=1) if args.answers else None
     table, started, shown = collections.defaultdict(lambda: [0, 0]), time.time(), 0
     for line in (folder / "questions.jsonl").read_text().splitlines():
         question = json.loads(line)
         answer = ask(question["messages"], folder).strip()
         right = answer == question["answer"]
+        if answers:
+            answers.write(json.dumps({"kind": question["kind"], "answer": answer, "expected": question["answer"]}) + "\n")
         for kind in (question["kind"], "all"):
             table[kind][0] += right
             table[kind][1] += 1

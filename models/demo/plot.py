@@ -15,8 +15,9 @@ def main(log, out):
     top.semilogy(minutes, [row["loss"] for row in rows], label="loss of the answers")
     top.semilogy(minutes, [row["aux"] for row in rows], label="auxiliary loss")
     for key, label in (("right", "all answers"), ("counting", "counting"), ("places", "left, right, above, below")):
-        if all(key in row for row in rows):
-            bottom.plot(minutes, [100 * row[key] for row in rows], label=label)
+        having = [row for row in rows if key in row]
+        if having:
+            bottom.plot([row["seconds"] / 60 for row in having], [100 * row[key] for row in having], label=label)
     for before, after in zip(rows, rows[1:]):
         if before["phase"] != after["phase"]:
             for axes in (top, bottom):

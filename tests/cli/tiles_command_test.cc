@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/fakes/test_image.h"
+#include "tests/vision_service/golden.h"
 #include "vision_service/image_decoder.h"
 #include "vision_service/png_encoder.h"
 #include "vision_service/tiles.h"

@@ -124,7 +124,8 @@ class FaultsTest(TandemTest):
         chat = subprocess.Popen(
             [BIN / "tandem", "chat", "--connect", gateway.address(), "--temperature",
              "0", "--max-tokens", str(tokens), "Hello, who are you?"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)  # fmt: skip
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
+            bufsize=0)  # fmt: skip; communicate() would lose what is buffered
         self.addCleanup(chat.stderr.close)
         self.addCleanup(chat.stdout.close)
         self.addCleanup(chat.kill)

@@ -24,7 +24,7 @@ import zlib
 BIN = pathlib.Path(os.environ["TANDEM_BIN"])
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 MODELS = DATA / "models"
-HANG = 120  # seconds; nothing here takes as long, not even under a sanitizer
+HANG = 300  # seconds; nothing here takes as long, not even under a sanitizer
 
 # The programs must not read what the caller's shell has set.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TANDEM_")}

@@ -66,6 +66,14 @@ v1::GetLlmInfoResponse FakeLlmService::DefaultInfo() {
   return response;
 }
 
+v1::Timings FakeLlmService::OneMillisecond() {
+  v1::Timings timings;
+  timings.set_prefill(1);
+  timings.set_time_to_first_token(1);
+  timings.set_total(2);
+  return timings;
+}
+
 FakeLlmService::FakeLlmService(v1::GetLlmInfoResponse info)
     : info_(std::move(info)) {
   grpc::ServerBuilder builder;
@@ -86,6 +94,16 @@ std::shared_ptr<grpc::Channel> FakeLlmService::InProcessChannel() {
 void FakeLlmService::SetScript(Script script) {
   absl::MutexLock lock(&mutex_);
   script_ = std::move(script);
+}
+
+void FakeLlmService::SetNextScript(Script script) {
+  absl::MutexLock lock(&mutex_);
+  next_scripts_.push_back(std::move(script));
+}
+
+void FakeLlmService::SetBeforeAnswer(std::function<void()> act) {
+  absl::MutexLock lock(&mutex_);
+  before_answer_ = std::move(act);
 }
 
 void FakeLlmService::SetInfo(const v1::GetLlmInfoResponse& info) {
@@ -141,12 +159,19 @@ absl::Status FakeLlmService::Answer(
     grpc::ServerContext& context, const v1::GenerateRequest& request,
     grpc::ServerWriter<v1::GenerateChunk>& writer) {
   Script script;
+  std::function<void()> before_answer;
   v1::GenerateChunk chunk;
   {
     absl::MutexLock lock(&mutex_);
     script = script_;
+    before_answer = before_answer_;
+    if (!next_scripts_.empty()) {
+      script = std::move(next_scripts_.front());
+      next_scripts_.pop_front();
+    }
     TANDEM_RETURN_IF_ERROR(Check(request, *chunk.mutable_usage()));
   }
+  if (before_answer) before_answer();
   const v1::Usage usage = chunk.usage();
   const int num_pieces = static_cast<int>(script.pieces.size());
   for (int i = 0; i <= num_pieces; ++i) {
@@ -164,9 +189,7 @@ absl::Status FakeLlmService::Answer(
       chunk.set_finish_reason(script.finish_reason);
       *chunk.mutable_usage() = usage;
       chunk.mutable_usage()->set_completion_tokens(num_pieces);
-      chunk.mutable_timings()->set_prefill(1);
-      chunk.mutable_timings()->set_time_to_first_token(1);
-      chunk.mutable_timings()->set_total(2);
+      *chunk.mutable_timings() = script.timings;
     }
     if (!writer.Write(chunk)) return absl::CancelledError();
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,8 +25,9 @@ class FakeLlmService final : public v1::LlmService::Service {
     // One token each, with ids from 1 on.
     std::vector<std::string> pieces = {"Hello", ", ", "world", "."};
     v1::FinishReason finish_reason = v1::FINISH_REASON_STOP;
+    v1::Timings timings = OneMillisecond();
     // Not OK: how the call ends, after so many pieces.
-    absl::Status status;
+    absl::Status status = {};
     int pieces_before_status = 0;
     // A call waits after so many pieces until Release or its end; -1: it does
     // not.
@@ -35,6 +38,8 @@ class FakeLlmService final : public v1::LlmService::Service {
   };
 
   static v1::GetLlmInfoResponse DefaultInfo();
+  // A prefill of it, and another one for the rest.
+  static v1::Timings OneMillisecond();
 
   explicit FakeLlmService(v1::GetLlmInfoResponse info = DefaultInfo());
   ~FakeLlmService() override;
@@ -44,6 +49,11 @@ class FakeLlmService final : public v1::LlmService::Service {
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
   void SetScript(Script script) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For one call; calls take these, in turn, before they take the one that is
+  // set.
+  void SetNextScript(Script script) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Is called in a Generate before its first piece; may move a fake clock.
+  void SetBeforeAnswer(std::function<void()> act) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetInfo(const v1::GetLlmInfoResponse& info) ABSL_LOCKS_EXCLUDED(mutex_);
   // Lets held calls go on, and later ones pass.
   void Release() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -79,6 +89,8 @@ class FakeLlmService final : public v1::LlmService::Service {
   mutable absl::Mutex mutex_;
   v1::GetLlmInfoResponse info_ ABSL_GUARDED_BY(mutex_);
   Script script_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Script> next_scripts_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> before_answer_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mutex_);
   int num_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_held_ ABSL_GUARDED_BY(mutex_) = 0;

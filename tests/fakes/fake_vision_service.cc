@@ -1,5 +1,6 @@
 #include "tests/fakes/fake_vision_service.h"
 
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -62,11 +63,13 @@ std::shared_ptr<grpc::Channel> FakeVisionService::InProcessChannel() {
 }
 
 v1::ImageRef FakeVisionService::AddImage(int columns, int rows) {
+  static std::atomic<int> last_number = 0;  // no two replicas share a handle
+  const int number = ++last_number;
   absl::MutexLock lock(&mutex_);
   v1::ImageRef image;
-  image.set_handle(absl::StrFormat("fake-image-%05d", ++last_image_));
+  image.set_handle(absl::StrFormat("fake-image-%05d", number));
   image.set_replica_id(info_.replica_id());
-  image.set_sha256(std::string(32, static_cast<char>(last_image_)));
+  image.set_sha256(std::string(32, static_cast<char>(number)));
   image.set_preprocessing_id("fake");
   image.set_columns(columns);
   image.set_rows(rows);
@@ -113,8 +116,25 @@ void FakeVisionService::Release() {
   hold_ = false;
 }
 
+void FakeVisionService::FailPuts(absl::Status status, int times) {
+  absl::MutexLock lock(&mutex_);
+  put_status_ = std::move(status);
+  puts_to_fail_ = times;
+}
+
+void FakeVisionService::HoldPuts() {
+  absl::MutexLock lock(&mutex_);
+  hold_puts_ = true;
+}
+
+void FakeVisionService::ReleasePuts() {
+  absl::MutexLock lock(&mutex_);
+  hold_puts_ = false;
+}
+
 void FakeVisionService::Shutdown() {
   Release();
+  ReleasePuts();
   server_->Shutdown(std::chrono::system_clock::now());
 }
 
@@ -133,9 +153,58 @@ int FakeVisionService::num_images() const {
   return static_cast<int>(images_.size());
 }
 
-grpc::Status FakeVisionService::PutImage(grpc::ServerContext*,
+int FakeVisionService::num_puts() const {
+  absl::MutexLock lock(&mutex_);
+  return num_puts_;
+}
+
+int FakeVisionService::num_puts_held() const {
+  absl::MutexLock lock(&mutex_);
+  return num_puts_held_;
+}
+
+std::vector<std::string> FakeVisionService::holders() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [handle, image] : images_) {
+    const auto holder = holders_.find(handle);
+    ids.push_back(holder == holders_.end() ? "" : holder->second);
+  }
+  return ids;
+}
+
+std::map<std::string, int> FakeVisionService::releases() const {
+  absl::MutexLock lock(&mutex_);
+  return releases_;
+}
+
+bool FakeVisionService::BeginPut(grpc::ServerContext& context) {
+  absl::MutexLock lock(&mutex_);
+  ++num_puts_;
+  ++num_puts_held_;
+  const auto go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !hold_puts_;
+  };
+  bool may_go = false;
+  while (!may_go && !context.IsCancelled()) {
+    may_go =
+        mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2));
+  }
+  --num_puts_held_;
+  return may_go && !context.IsCancelled();
+}
+
+grpc::Status FakeVisionService::PutImage(grpc::ServerContext* context,
                                          const v1::PutImageRequest* request,
                                          v1::PutImageResponse* response) {
+  if (!BeginPut(*context)) return ToGrpcStatus(absl::CancelledError());
+  {
+    absl::MutexLock lock(&mutex_);
+    if (puts_to_fail_ > 0) {
+      --puts_to_fail_;
+      return ToGrpcStatus(put_status_);
+    }
+  }
   const auto header = ReadImageHeader(request->data());
   if (!header.ok()) return ToGrpcStatus(header.status());
   const int max_tiles =
@@ -146,6 +215,8 @@ grpc::Status FakeVisionService::PutImage(grpc::ServerContext*,
     return ToGrpcStatus(FieldError("max_tiles", grid.status().message()));
   }
   *response->mutable_image() = AddImage(grid->columns, grid->rows);
+  absl::MutexLock lock(&mutex_);
+  holders_[response->image().handle()] = request->request_id();
   return grpc::Status::OK;
 }
 
@@ -268,6 +339,7 @@ grpc::Status FakeVisionService::ReleaseImages(
   uint32_t released = 0;
   for (const std::string& handle : request->handles()) {
     released += static_cast<uint32_t>(images_.erase(handle));
+    ++releases_[handle];
   }
   response->set_released(released);
   return grpc::Status::OK;

@@ -56,12 +56,23 @@ class FakeVisionService final : public v1::VisionService::Service {
   // Streams wait before they send, until Release or their end.
   void Hold() ABSL_LOCKS_EXCLUDED(mutex_);
   void Release() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The next `times` PutImage calls end with `status`.
+  void FailPuts(absl::Status status, int times = 1) ABSL_LOCKS_EXCLUDED(mutex_);
+  // PutImage calls wait, until ReleasePuts or their end.
+  void HoldPuts() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ReleasePuts() ABSL_LOCKS_EXCLUDED(mutex_);
   // Drops all connections and takes no new ones.
   void Shutdown();
 
   int num_streams() const ABSL_LOCKS_EXCLUDED(mutex_);  // open now
   int tiles_asked() const ABSL_LOCKS_EXCLUDED(mutex_);
   int num_images() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int num_puts() const ABSL_LOCKS_EXCLUDED(mutex_);       // ever begun
+  int num_puts_held() const ABSL_LOCKS_EXCLUDED(mutex_);  // now
+  // The request ids of the images that are held.
+  std::vector<std::string> holders() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // How often ReleaseImages named each handle, known or not.
+  std::map<std::string, int> releases() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // PutImage takes pictures with a valid header; the tile is 448 pixels.
   grpc::Status PutImage(grpc::ServerContext* context,
@@ -86,6 +97,9 @@ class FakeVisionService final : public v1::VisionService::Service {
                      grpc::ServerWriter<v1::EmbeddingChunk>& writer)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Counts the call; false when it was cancelled while it was held.
+  bool BeginPut(grpc::ServerContext& context) ABSL_LOCKS_EXCLUDED(mutex_);
+
   const EmbeddingFormat format_;
   mutable absl::Mutex mutex_;
   v1::ServiceInfo info_ ABSL_GUARDED_BY(mutex_);
@@ -93,9 +107,15 @@ class FakeVisionService final : public v1::VisionService::Service {
   Fault fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
   absl::Status stream_status_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status put_status_ ABSL_GUARDED_BY(mutex_);
+  int puts_to_fail_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool hold_puts_ ABSL_GUARDED_BY(mutex_) = false;
+  int num_puts_ ABSL_GUARDED_BY(mutex_) = 0;
+  int num_puts_held_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, std::string> holders_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> releases_ ABSL_GUARDED_BY(mutex_);
   int num_streams_ ABSL_GUARDED_BY(mutex_) = 0;
   int tiles_asked_ ABSL_GUARDED_BY(mutex_) = 0;
-  int last_image_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

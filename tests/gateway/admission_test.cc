@@ -66,6 +66,25 @@ TEST_F(AdmissionTest, WhoLeavesTheLineIsNotAdmitted) {
   EXPECT_EQ(admission_.in_flight(), 0);
 }
 
+// Each leaves as it is admitted: a loop, however many they are.
+TEST_F(AdmissionTest, ALongLineOfFailuresNeedsNoStack) {
+  constexpr int kWaiting = 100'000;
+  Admission admission({.max_in_flight = 1, .max_queued = kWaiting},
+                      gateway_metrics_);
+  auto first = admission.Enter(0, [] {});
+  std::vector<std::unique_ptr<Admission::Ticket>> waiting(kWaiting);
+  for (std::unique_ptr<Admission::Ticket>& ticket : waiting) {
+    ticket = *admission.Enter(0, [&] {
+      ++num_admitted_;
+      ticket = nullptr;
+    });
+  }
+  first->reset();
+  EXPECT_EQ(num_admitted_, kWaiting);
+  EXPECT_EQ(admission.in_flight(), 0);
+  EXPECT_EQ(admission.queued(), 0);
+}
+
 TEST_F(AdmissionTest, BoundsImageBytesUntilTheyAreReleased) {
   auto first = Enter(60);
   EXPECT_EQ(Enter(60).status().code(), absl::StatusCode::kResourceExhausted);

@@ -1,7 +1,10 @@
 #include "gateway/backend_pool.h"
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/errors.h"
@@ -115,6 +118,82 @@ TEST_F(BackendPoolTest, AnUnreachableReplicaIsLeftOut) {
       gateway_metrics_.backend_replicas[Backend::kLlm][BackendState::kReady]
           .Value(),
       1);
+}
+
+TEST_F(BackendPoolTest, AnUnreachableReplicaIsBetterThanNone) {
+  const auto pool = MakePool({{"a:1", Ready("a")}});
+  pool->MarkUnreachable(**pool->Pick("", "", Anyone));
+  pool->MarkUnreachable(**pool->Pick("", "", Anyone));
+  EXPECT_EQ(pool->num_ready(), 0);
+  EXPECT_EQ(pool->Pick("", "a:1", Anyone)->info().service.replica_id(), "a");
+  // One that said itself that it is not ready is not.
+  BackendInfo loading = Ready("b");
+  loading.service.set_ready(false);
+  const auto none = MakePool({{"b:1", loading}});
+  EXPECT_FALSE(none->Pick("", "", Anyone).ok());
+}
+
+TEST_F(BackendPoolTest, ChecksWithoutPicking) {
+  const auto pool = MakePool({{"a:1", Ready("a")}});
+  EXPECT_TRUE(pool->Check(Anyone).ok());
+  const absl::Status refused = pool->Check([](const BackendInfo&) {
+    return absl::FailedPreconditionError("other weights");
+  });
+  EXPECT_EQ(refused.message(), "other weights");
+  EXPECT_EQ(ErrorReason(MakePool({})->Check(Anyone)),
+            reason::kBackendUnavailable);
+}
+
+TEST_F(BackendPoolTest, WhatTwoTargetsNameIsOneReplica) {
+  const BackendTarget target{
+      "a:1", grpc::CreateChannel("a:1", grpc::InsecureChannelCredentials())};
+  BackendPool pool(
+      {.kind = Backend::kLlm, .targets = {target, target}},
+      [](auto, absl::Time, auto done) { done(Ready("a")); }, gateway_metrics_,
+      /*grpc_metrics=*/nullptr);
+  pool.WaitUntilAsked(absl::InfiniteDuration());
+  EXPECT_EQ(pool.num_ready(), 1);
+  EXPECT_TRUE(pool.Pick("", "a:1", Anyone).ok());
+}
+
+TEST_F(BackendPoolTest, ANameThatIsUnknownTakesNothingFromTheOthers) {
+  BackendPool pool(
+      {.kind = Backend::kLlm,
+       .targets = {{"dns:///no-port", nullptr},
+                   {"dns:///localhost:1", nullptr},
+                   {"127.0.0.1:2", nullptr}},
+       .ask_every = absl::Milliseconds(1)},
+      [](auto, absl::Time, auto done) { done(Ready("a")); }, gateway_metrics_,
+      /*grpc_metrics=*/nullptr);
+  pool.WaitUntilAsked(absl::InfiniteDuration());
+  EXPECT_GE(pool.num_ready(), 2);
+}
+
+TEST_F(BackendPoolTest, EndsAfterItsLastQuestion) {
+  absl::Mutex mutex;
+  std::vector<std::function<void(absl::StatusOr<BackendInfo>)>> questions;
+  auto pool = std::make_unique<BackendPool>(
+      BackendPool::Options{.kind = Backend::kLlm,
+                           .targets = {{"a:1", nullptr}, {"b:1", nullptr}},
+                           .ask_every = absl::Milliseconds(1)},
+      [&](auto, absl::Time, auto done) {
+        absl::MutexLock lock(&mutex);
+        questions.push_back(std::move(done));
+      },
+      gateway_metrics_, /*grpc_metrics=*/nullptr);
+  const auto asked = [&] { return questions.size() == 2; };
+  mutex.LockWhen(absl::Condition(&asked));
+  mutex.Unlock();
+  std::atomic<bool> is_gone = false;
+  std::thread ending([&] {
+    pool = nullptr;
+    is_gone = true;
+  });
+  questions[0](Ready("a"));
+  EXPECT_FALSE(is_gone);
+  questions[1](absl::UnavailableError("refused"));
+  ending.join();
+  EXPECT_EQ(questions.size(), 2u);  // nobody is asked twice at a time
 }
 
 TEST_F(BackendPoolTest, AvoidsAReplicaWhereThereIsAnother) {

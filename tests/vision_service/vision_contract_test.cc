@@ -14,7 +14,7 @@
 #include "tandem/v1/vision.grpc.pb.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_vision_encoder.h"
-#include "tests/fakes/test_image.h"
+#include "tests/vision_service/golden.h"
 #include "vision_service/png_encoder.h"
 #include "vision_service/tiles.h"
 #include "vision_service/vision_engine.h"

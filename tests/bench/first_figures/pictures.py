@@ -1,0 +1,29 @@
+"""Pictures of one tile, made from a seed."""
+
+import random
+import struct
+import zlib
+
+EDGE = 448
+CELL = 14
+
+
+def _chunk(kind, data):
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def write_png(path, seed):
+    """448 x 448 pixels: a mosaic of random colours, no two seeds alike."""
+    draw = random.Random(seed)
+    rows = b""
+    for _ in range(EDGE // CELL):
+        row = b"".join(draw.randbytes(3) * CELL for _ in range(EDGE // CELL))
+        rows += (b"\0" + row) * CELL
+    header = struct.pack(">IIBBBBB", EDGE, EDGE, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", zlib.compress(rows))
+        + _chunk(b"IEND", b"")
+    )
