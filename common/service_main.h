@@ -13,7 +13,7 @@ namespace tandem {
 
 // The body of every main that serves: makes the frame, opens the admin listener
 // at once, and runs `serve`, which loads, starts its hosts, waits for `stop` and
-// shuts them down. Returns the exit code.
+// shuts them down. Ends the process with the exit code; never returns.
 //
 // `condition` is what readiness waits for; `serve` fulfils it.
 int RunService(
