@@ -26,12 +26,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedServer>> EmbeddedServer::Start(
 }
 
 EmbeddedServer::~EmbeddedServer() {
-  gateway_host_.reset();
-  gateway_.reset();
-  llm_host_.reset();
-  llm_.reset();
-  vision_host_.reset();
-  vision_.reset();
+  absl::Notification hurry;
+  hurry.Notify();
+  Shutdown(hurry);
   for (const auto& [device, executor] : executors_) {
     frame_.health.RemoveHeartbeat(device);
   }
@@ -90,10 +87,25 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// The host first, or calls would run in a service that is gone; and the service
+// before the host behind it is stopped, or its own questions to that one would
+// begin on a channel whose server is gone.
+template <typename Server>
+void Stop(std::unique_ptr<GrpcHost>& host, std::unique_ptr<Server>& server,
+          const absl::Notification& hurry) {
+  if (host != nullptr) host->Shutdown(hurry);
+  host = nullptr;
+  server = nullptr;
+}
+
+}  // namespace
+
 void EmbeddedServer::Shutdown(const absl::Notification& hurry) {
-  gateway_host_->Shutdown(hurry);
-  llm_host_->Shutdown(hurry);
-  vision_host_->Shutdown(hurry);
+  Stop(gateway_host_, gateway_, hurry);
+  Stop(llm_host_, llm_, hurry);
+  Stop(vision_host_, vision_, hurry);
 }
 
 std::shared_ptr<grpc::Channel> EmbeddedServer::Channel() {

@@ -41,11 +41,12 @@ class EmbeddedServer {
   // FAILED_PRECONDITION where the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<EmbeddedServer>> Start(
       Options options, const ServiceFrame& frame);
-  // Cancels what Shutdown has not ended.
+  // Cancels what is in flight, if Shutdown did not come before.
   ~EmbeddedServer();
 
-  // The gateway stops first, so that the services behind it have no call left
-  // when their turn comes: llm, then vision. `hurry` as in GrpcHost::Shutdown.
+  // Stops and frees the gateway first, so that the services behind it have no
+  // caller left when their turn comes: llm, then vision. `hurry` as in
+  // GrpcHost::Shutdown. Nothing of what follows may be used afterwards.
   void Shutdown(const absl::Notification& hurry);
 
   // To the ChatService, without a socket.
@@ -65,8 +66,6 @@ class EmbeddedServer {
   absl::Status StartGateway(const Options& options);
   absl::StatusOr<std::unique_ptr<GrpcHost>> HostOf(GrpcHost::Service service);
 
-  // Destroyed from the last to the first: a host ends its calls before the
-  // service that they run in goes.
   const ServiceFrame frame_;
   std::map<std::string, std::unique_ptr<ComputeExecutor>> executors_;
   std::unique_ptr<VisionServer> vision_;

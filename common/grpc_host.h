@@ -59,7 +59,9 @@ class GrpcHost {
   // Where it listens, with the port that was picked; empty if nowhere.
   const std::optional<HostPort>& address() const { return address_; }
 
-  // A channel without a socket, with the arguments of MakeChannel.
+  // A channel without a socket, with the arguments of MakeChannel. No call may
+  // begin on it once Shutdown has begun: gRPC 1.51 would call into a server that
+  // is no longer there.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
   // Calls of the hosted services that have not ended.

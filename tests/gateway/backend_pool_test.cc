@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/errors.h"
 #include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
@@ -169,31 +170,92 @@ TEST_F(BackendPoolTest, ANameThatIsUnknownTakesNothingFromTheOthers) {
   EXPECT_GE(pool.num_ready(), 2);
 }
 
+// Questions that wait for the test's answer.
+class Questions {
+ public:
+  using Done = std::function<void(absl::StatusOr<BackendInfo>)>;
+
+  BackendPool::Ask Asker() {
+    return [this](auto, absl::Time, Done done) {
+      {
+        absl::MutexLock lock(&mutex_);
+        ++num_asked_;
+        if (!answers_at_once_) {
+          waiting_.push_back(std::move(done));
+          return;
+        }
+      }
+      done(Ready("a"));
+    };
+  }
+  void WaitForAsked(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto asked = [&] { return num_asked_ >= count; };
+    mutex_.Await(absl::Condition(&asked));
+  }
+  int num_asked() {
+    absl::MutexLock lock(&mutex_);
+    return num_asked_;
+  }
+  // Answers those that wait, and from now on all others at once.
+  void AnswerAll() {
+    std::vector<Done> waiting;
+    {
+      absl::MutexLock lock(&mutex_);
+      answers_at_once_ = true;
+      waiting.swap(waiting_);
+    }
+    for (const Done& done : waiting) done(Ready("a"));
+  }
+  // The one that has waited longest.
+  void AnswerOne(const absl::StatusOr<BackendInfo>& info) {
+    Done done;
+    {
+      absl::MutexLock lock(&mutex_);
+      done = std::move(waiting_.front());
+      waiting_.erase(waiting_.begin());
+    }
+    done(info);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<Done> waiting_ ABSL_GUARDED_BY(mutex_);
+  int num_asked_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool answers_at_once_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+TEST_F(BackendPoolTest, NobodyIsAskedTwiceAtATime) {
+  Questions questions;
+  const BackendPool pool({.kind = Backend::kLlm,
+                          .targets = {{"a:1", nullptr}, {"b:1", nullptr}},
+                          .ask_every = absl::Milliseconds(1)},
+                         questions.Asker(), gateway_metrics_,
+                         /*grpc_metrics=*/nullptr);
+  questions.WaitForAsked(2);
+  absl::SleepFor(absl::Milliseconds(30));  // many times `ask_every`
+  EXPECT_EQ(questions.num_asked(), 2);
+  questions.AnswerAll();
+  questions.WaitForAsked(4);  // again, now that they have answered
+}
+
 TEST_F(BackendPoolTest, EndsAfterItsLastQuestion) {
-  absl::Mutex mutex;
-  std::vector<std::function<void(absl::StatusOr<BackendInfo>)>> questions;
+  Questions questions;
   auto pool = std::make_unique<BackendPool>(
       BackendPool::Options{.kind = Backend::kLlm,
                            .targets = {{"a:1", nullptr}, {"b:1", nullptr}},
-                           .ask_every = absl::Milliseconds(1)},
-      [&](auto, absl::Time, auto done) {
-        absl::MutexLock lock(&mutex);
-        questions.push_back(std::move(done));
-      },
-      gateway_metrics_, /*grpc_metrics=*/nullptr);
-  const auto asked = [&] { return questions.size() == 2; };
-  mutex.LockWhen(absl::Condition(&asked));
-  mutex.Unlock();
+                           .ask_every = absl::Hours(1)},
+      questions.Asker(), gateway_metrics_, /*grpc_metrics=*/nullptr);
+  questions.WaitForAsked(2);
   std::atomic<bool> is_gone = false;
   std::thread ending([&] {
     pool = nullptr;
     is_gone = true;
   });
-  questions[0](Ready("a"));
+  questions.AnswerOne(Ready("a"));
   EXPECT_FALSE(is_gone);
-  questions[1](absl::UnavailableError("refused"));
+  questions.AnswerOne(absl::UnavailableError("refused"));
   ending.join();
-  EXPECT_EQ(questions.size(), 2u);  // nobody is asked twice at a time
 }
 
 TEST_F(BackendPoolTest, AvoidsAReplicaWhereThereIsAnother) {

@@ -96,7 +96,7 @@ TEST_P(ChatStopTest, EndsEverythingBehindIt) {
   EXPECT_EQ(answer.status.code(), code);
   WaitUntil([&] { return Requests(code) == 1; });
   if (blocker_.joinable()) {
-    EXPECT_EQ(engine().admission().queued(), 0);
+    WaitUntil([&] { return engine().admission().queued() == 0; });
     llm_[0]->Release();
     blocker_.join();
   }
