@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kBarWidth = 30;  // characters
 constexpr absl::Duration kBarInterval = absl::Milliseconds(100);
+constexpr absl::Duration kTenthInterval = absl::Seconds(1);
 constexpr absl::Duration kLineInterval = absl::Seconds(10);
 
 struct Unit {
@@ -97,11 +98,14 @@ void LoadReporter::DrawBar(const LoadAmount& amount) {
 
 void LoadReporter::LogLine(const LoadAmount& amount) {
   const int64_t tenths = 10 * amount.bytes_done / amount.bytes_total;
-  const bool late = amount.elapsed - last_shown_ >= kLineInterval &&
-                    amount.bytes_done < amount.bytes_total;
-  if (tenths <= tenths_shown_ && !late) return;
+  const bool full = amount.bytes_done >= amount.bytes_total;
+  const absl::Duration wait =
+      tenths > tenths_shown_ ? kTenthInterval : kLineInterval;
+  const bool soon = amount.elapsed - last_shown_ < wait;
+  if (finished_ || (soon && !full)) return;
   options_.log(amount);
   tenths_shown_ = tenths;
+  finished_ = full;
   last_shown_ = amount.elapsed;
 }
 

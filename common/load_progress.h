@@ -18,8 +18,9 @@ struct LoadAmount {
 };
 
 // Shows how far loading is: on a terminal one bar that redraws itself, at most
-// ten times a second; elsewhere a log line for every tenth and for every ten
-// seconds without one. Not thread-safe.
+// ten times a second; elsewhere a log line for every tenth, but at most one a
+// second, and for every ten seconds without one. The end is always shown. Not
+// thread-safe.
 class LoadReporter final : public LoadProgress {
  public:
   struct Options {
@@ -50,7 +51,7 @@ class LoadReporter final : public LoadProgress {
   absl::Duration last_shown_;  // since began_
   int64_t tenths_shown_ = 0;
   bool drawing_ = false;   // the bar's line has no end yet
-  bool finished_ = false;  // the bar is full
+  bool finished_ = false;  // the end was shown
 };
 
 }  // namespace tandem

@@ -34,13 +34,34 @@ class LoadReporterTest : public testing::Test {
 
 TEST_F(LoadReporterTest, LogsALineForEveryTenth) {
   LoadReporter reporter(OptionsFor(/*terminal=*/false));
-  now_ += absl::Seconds(2);
-  for (int64_t i = 1; i <= 1000; ++i) reporter.Advance(i, 1000);
+  for (int64_t i = 1; i <= 1000; ++i) {
+    now_ += absl::Milliseconds(20);
+    reporter.Advance(i, 1000);
+  }
   ASSERT_EQ(logged_.size(), 10u);
   EXPECT_EQ(logged_[0].bytes_done, 100);
   EXPECT_EQ(logged_[0].elapsed, absl::Seconds(2));
   EXPECT_EQ(logged_[9].bytes_done, 1000);
   EXPECT_TRUE(drawn_.empty());
+}
+
+TEST_F(LoadReporterTest, LogsAFastLoadOnceASecond) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/false));
+  for (int64_t i = 1; i <= 1000; ++i) {
+    now_ += absl::Milliseconds(3);
+    reporter.Advance(i, 1000);
+  }
+  ASSERT_EQ(logged_.size(), 3u);
+  EXPECT_EQ(logged_[0].bytes_done, 334);
+  EXPECT_EQ(logged_[2].bytes_done, 1000);
+}
+
+TEST_F(LoadReporterTest, LogsASmallModelOnce) {
+  LoadReporter reporter(OptionsFor(/*terminal=*/false));
+  for (int64_t i = 1; i <= 1000; ++i) reporter.Advance(i, 1000);
+  reporter.Advance(1000, 1000);  // a tensor that is read twice
+  ASSERT_EQ(logged_.size(), 1u);
+  EXPECT_EQ(logged_[0].bytes_done, 1000);
 }
 
 TEST_F(LoadReporterTest, LogsASlowLoadEveryTenSeconds) {
