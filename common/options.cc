@@ -202,8 +202,10 @@ CommandLine::Option& CommandLine::AddPositional(std::string name,
 
 // One option's values and where they were found, for messages.
 struct CommandLine::Given {
-  Strings values;
-  std::string where;
+  enum Source { kNowhere, kFile, kEnvironment, kCommandLine };  // ever stronger
+  Source source = kNowhere;
+  Strings values = {};
+  std::string where = {};
 };
 
 absl::StatusOr<CommandLine::Outcome> CommandLine::ParseCommand(
@@ -260,23 +262,45 @@ absl::Status CommandLine::SetOptions(const GivenArguments& arguments,
   TANDEM_ASSIGN_OR_RETURN(const std::vector<ConfigEntry> entries,
                           ReadConfigFile(file));
   TANDEM_RETURN_IF_ERROR(CheckKeys(file, entries));
+  std::map<std::string, Given> all;
   for (const auto& option : options_) {
-    Given given;
+    Given& given = all[option->name_];
     for (const ConfigEntry& entry : entries) {
       if (entry.key != option->name_) continue;
-      given = {entry.values,
+      given = {Given::kFile, entry.values,
                absl::StrCat(file, ": line ", entry.line, ": ", entry.key)};
     }
     if (const std::string text = variable(*option); !text.empty()) {
       const bool list = option->kind_ == OptionKind::kList;
-      given = {list ? Strings(absl::StrSplit(text, ',')) : Strings{text},
+      given = {Given::kEnvironment,
+               list ? Strings(absl::StrSplit(text, ',')) : Strings{text},
                option->Variable()};
     }
     if (const auto found = arguments.find(option->name_);
         found != arguments.end()) {
-      given = {found->second, option->Label()};
+      given = {Given::kCommandLine, found->second, option->Label()};
     }
-    TANDEM_RETURN_IF_ERROR(SetOption(*option, given));
+  }
+  TANDEM_RETURN_IF_ERROR(DropExcluded(all));
+  for (const auto& option : options_) {
+    TANDEM_RETURN_IF_ERROR(SetOption(*option, all[option->name_]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommandLine::DropExcluded(
+    std::map<std::string, Given>& given) const {
+  for (const Exclusion& exclusion : exclusions_) {
+    Given& one = given[exclusion.one];
+    Given& other = given[exclusion.other];
+    if (one.source == Given::kNowhere || other.source == Given::kNowhere) {
+      continue;
+    }
+    if (one.source == other.source) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(one.where, " and ", other.where, " exclude each other"));
+    }
+    (one.source < other.source ? one : other) = {};
   }
   return absl::OkStatus();
 }
@@ -299,7 +323,7 @@ absl::Status CommandLine::CheckKeys(
 }
 
 absl::Status CommandLine::SetOption(const Option& option, const Given& given) {
-  if (given.where.empty()) {
+  if (given.source == Given::kNowhere) {
     if (!option.required_) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrCat(option.Label(), " is required"));

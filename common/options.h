@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,6 +120,12 @@ class CommandLine {
   void LogLevelDefault(std::string level);
   // Heads the options that follow in --help.
   void Group(std::string title) { group_ = std::move(title); }
+  // The two options exclude each other. Given in different places the stronger
+  // one counts (the command line, then the environment, then the file), given
+  // in one place they are an error.
+  void Exclude(std::string one, std::string other) {
+    exclusions_.push_back({std::move(one), std::move(other)});
+  }
   // A line at the end of --help.
   void Example(std::string line) { examples_.push_back(std::move(line)); }
 
@@ -164,6 +171,9 @@ class CommandLine {
  private:
   using Strings = std::vector<std::string>;
   struct Given;
+  struct Exclusion {
+    std::string one, other;
+  };
 
   Option& AddOption(
       OptionKind kind, std::string name, std::string usage, std::string help,
@@ -174,6 +184,7 @@ class CommandLine {
                                        const Environment& environment);
   absl::Status SetOptions(const GivenArguments& arguments,
                           const Environment& environment);
+  absl::Status DropExcluded(std::map<std::string, Given>& given) const;
   absl::Status CheckKeys(const std::string& file,
                          const std::vector<ConfigEntry>& entries) const;
   static absl::Status SetOption(const Option& option, const Given& given);
@@ -184,6 +195,7 @@ class CommandLine {
   std::string group_ = "Options";
   std::vector<std::unique_ptr<Option>> options_;
   std::vector<std::unique_ptr<CommandLine>> commands_;
+  std::vector<Exclusion> exclusions_;
   std::vector<std::string> examples_;
   const CommandLine* chosen_ = this;
 

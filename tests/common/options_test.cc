@@ -203,6 +203,27 @@ TEST_F(OptionsTest, RequiredOptionsMayComeFromAnywhere) {
   EXPECT_EQ(model_, "e");
 }
 
+TEST_F(OptionsTest, OfOptionsThatExcludeEachOtherTheStrongerSourceCounts) {
+  line_.Exclude("listen", "drain");
+  environment_["TANDEM_LISTEN"] = "[::1]:1";
+  ASSERT_TRUE(Parse({"--drain", "1s"}).ok());
+  EXPECT_EQ(listen_.ToString(), "127.0.0.1:50051");
+  EXPECT_EQ(drain_, absl::Seconds(1));
+  ASSERT_TRUE(Parse({"--config", WriteFile("drain = \"2s\"")}).ok());
+  EXPECT_EQ(listen_.ToString(), "[::1]:1");
+  EXPECT_EQ(drain_, absl::Seconds(1));
+}
+
+TEST_F(OptionsTest, OptionsThatExcludeEachOtherAreRefusedFromOneSource) {
+  line_.Exclude("listen", "drain");
+  EXPECT_EQ(Message({"--drain", "1s", "--listen", "[::1]:1"}),
+            "--listen and --drain exclude each other");
+  environment_["TANDEM_LISTEN"] = "[::1]:1";
+  environment_["TANDEM_DRAIN"] = "1s";
+  EXPECT_EQ(Message({}), "TANDEM_LISTEN and TANDEM_DRAIN exclude each other");
+  EXPECT_TRUE(Parse({"--drain", "1s"}).ok());
+}
+
 TEST_F(OptionsTest, HelpTeaches) {
   model_given_ = false;
   ASSERT_TRUE(Parse({"-h"}).ok());
