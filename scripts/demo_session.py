@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -18,6 +19,9 @@ MODEL = ROOT / "models/demo/weights"
 PICTURES = ROOT / "models/demo/pictures"
 START_SECONDS = 120
 ANSWER_SECONDS = 300
+
+# The programs must not read what the caller's shell has set.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TANDEM_")}
 
 # Timings in the order in which a request meets them, and what each means.
 STAGES = [
@@ -40,7 +44,11 @@ class Service:
         self.log = log
         with open(log, "wb") as sink:
             self.process = subprocess.Popen(
-                command, stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT
+                command,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=ENVIRONMENT,
             )
 
     def wait_for(self, pattern):
@@ -71,10 +79,11 @@ class Service:
             self.process.kill()
 
 
-def start_services(bin_dir, folder):
+def start_services(bin_dir, folder, started):
+    """The gateway's address. Whatever was started is in `started`, also where a
+    later one fails."""
     listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
     listen += ["--pre-drain", "0s"]
-    started = []
 
     def start(name, *options):
         service = Service(
@@ -92,7 +101,7 @@ def start_services(bin_dir, folder):
     print(f"vision service  {vision_address}")
     print(f"llm service     {llm_address}")
     print(f"gateway         {gateway_address}")
-    return started, gateway_address
+    return gateway_address
 
 
 def ask(bin_dir, gateway, images, question):
@@ -102,6 +111,7 @@ def ask(bin_dir, gateway, images, question):
     done = subprocess.run(
         [*command, question],
         stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
         timeout=ANSWER_SECONDS,
         check=False,
     )
@@ -133,7 +143,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as folder:
         services = []
         try:
-            services, gateway = start_services(bin_dir, pathlib.Path(folder))
+            gateway = start_services(bin_dir, pathlib.Path(folder), services)
             for item in questions:
                 answer = ask(bin_dir, gateway, item["images"], item["question"])
                 show(item["images"], item["question"], answer)
