@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -17,10 +18,10 @@ struct ModelOptions {
   std::string model;           // folder with config.json, weights, tokenizer
   std::string random_weights;  // folder with config.json; instead of `model`
   uint64_t random_seed = 1;
-  std::string served_name;     // empty: the folder's name
+  std::string served_name;  // empty: the folder's name
   std::string dtype = "auto";
   std::string profile = "custom";
-  int max_tiles = 0;           // 0: as the model's configuration says
+  std::optional<int> max_tiles;  // else as the model's configuration says
 };
 
 // UNIMPLEMENTED for a device that this build has no code for, naming it and the
@@ -48,8 +49,16 @@ struct OpenedModel {
 absl::StatusOr<DType> ChooseDType(const std::string& option,
                                   const ModelConfig& config);
 
-// INVALID_ARGUMENT where neither or both of model and random_weights are given;
-// else what ReadModelConfig and OpenCheckpoint answer.
+// What the options and config.json say, without a look at the weights:
+// `weights` is null, `fingerprint` empty. INVALID_ARGUMENT where neither or
+// both of model and random_weights are given; else what ReadModelConfig
+// answers.
+absl::StatusOr<OpenedModel> DescribeModel(const ModelOptions& options);
+
+// DescribeModel, and the weights opened.
+// Where the directory has a SHA256SUMS, its files are hashed first (about 1
+// GB/s). Else what DescribeModel, VerifyWeightManifest and OpenCheckpoint
+// answer.
 absl::StatusOr<OpenedModel> OpenModel(const ModelOptions& options,
                                       WeightSet set);
 
