@@ -5,6 +5,7 @@
 #include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
+#include "common/grpc_limits.h"
 #include "common/grpc_status.h"
 #include "common/request_id.h"
 #include "common/status_macros.h"
@@ -16,7 +17,6 @@ namespace {
 constexpr absl::Duration kAskTimeout = absl::Seconds(10);
 // The longest that a gateway allows.
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(600);
-constexpr size_t kMaxRequestBytes = size_t{32} << 20;
 
 absl::Status CheckText(const std::string& field, const std::string& text) {
   const absl::Status status = CheckUtf8(text);
@@ -35,11 +35,11 @@ absl::Status CheckRequest(const v1::ChatRequest& request) {
     }
   }
   const size_t bytes = request.ByteSizeLong();
-  if (bytes <= kMaxRequestBytes) return absl::OkStatus();
+  if (bytes <= kMaxMessageBytes) return absl::OkStatus();
   return FieldError(
       "messages",
       absl::StrCat("the conversation and its pictures take ", bytes,
-                   " bytes; a request may have ", kMaxRequestBytes));
+                   " bytes; a request may have ", kMaxMessageBytes));
 }
 
 void Append(v1::ChatChunk& chunk, ChatAnswer& answer) {

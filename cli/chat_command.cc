@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/chat_client.h"
 #include "cli/chat_json.h"
@@ -15,28 +17,40 @@
 #include "cli/image_file.h"
 #include "cli/interrupt.h"
 #include "cli/terminal_text.h"
+#include "common/errors.h"
 #include "common/process.h"
 #include "common/status_macros.h"
+#include "llm_service/utf8.h"
 
 namespace tandem {
 namespace {
 
 constexpr char kProgram[] = "tandem chat";
 
+std::string Question(const ChatCommand& command) {
+  return absl::StrJoin(command.prompt, " ");
+}
+
 int Fail(const absl::Status& status, int exit_code) {
   PrintError(kProgram, status);
   return exit_code;
 }
 
+absl::Status CheckText(const std::string& option, const std::string& text) {
+  const absl::Status status = CheckUtf8(text);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, ": ", status.message()));
+}
+
+// All that can be known to be wrong before a model is loaded.
 absl::Status CheckOptions(const ChatCommand& command) {
   const ModelOptions& model = command.server.model;
-  const bool local = !model.model.empty() || !model.random_weights.empty();
-  if (local && !command.connect.empty()) {
-    return absl::InvalidArgumentError(
-        "--model and --connect exclude each other: a model is loaded here, or "
-        "one is asked that is served elsewhere");
-  }
-  if (!local && command.connect.empty()) {
+  TANDEM_RETURN_IF_ERROR(CheckText("PROMPT", Question(command)));
+  TANDEM_RETURN_IF_ERROR(CheckText("--system", command.system));
+  TANDEM_RETURN_IF_ERROR(CheckText("--served-name", model.served_name));
+  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", command.device));
+  if (model.model.empty() && command.connect.empty()) {
     return absl::InvalidArgumentError(
         "which model? --model DIR loads one here, --connect HOST:PORT asks a "
         "running `tandem serve`");
@@ -46,6 +60,10 @@ absl::Status CheckOptions(const ChatCommand& command) {
         "--json prints the answer to one PROMPT, and none is given");
   }
   return absl::OkStatus();
+}
+
+bool IsAboutAPicture(const absl::Status& status) {
+  return absl::StartsWith(ErrorReason(status), "IMAGE_");
 }
 
 v1::Sampling SamplingOf(const ChatCommand& command) {
@@ -71,8 +89,8 @@ absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
 
 absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
   for (const std::string& path : command.images) {
-    TANDEM_ASSIGN_OR_RETURN(std::string bytes, ReadImageFile(path));
-    conversation.AddImage(std::move(bytes), path);
+    TANDEM_ASSIGN_OR_RETURN(Picture picture, ReadPicture(path));
+    conversation.AddImage(std::move(picture.bytes), path);
   }
   return absl::OkStatus();
 }
@@ -82,7 +100,7 @@ int AskOnce(const ChatCommand& command, ChatClient& client,
             Conversation& conversation, Interrupt& interrupt) {
   const bool is_terminal = isatty(STDOUT_FILENO) != 0;
   const absl::StatusOr<ChatAnswer> answer = AskTurn(
-      client, conversation, interrupt, absl::StrJoin(command.prompt, " "),
+      client, conversation, interrupt, Question(command),
       [&](absl::string_view text) {
         if (command.json) return;
         std::cout << (is_terminal ? TerminalText(text) : std::string(text))
@@ -91,9 +109,9 @@ int AskOnce(const ChatCommand& command, ChatClient& client,
   if (command.json && answer.ok()) std::cout << AnswerAsJson(*answer);
   if (!command.json || answer.ok()) std::cout << std::endl;
   if (answer.ok()) return kExitOk;
-  return absl::IsCancelled(answer.status())
-             ? Interrupt::kExitCode
-             : Fail(answer.status(), kExitFailure);
+  if (absl::IsCancelled(answer.status())) return Interrupt::kExitCode;
+  return Fail(answer.status(),
+              IsAboutAPicture(answer.status()) ? kExitConfig : kExitFailure);
 }
 
 int Converse(const ChatCommand& command, ChatClient& client,
@@ -133,7 +151,7 @@ int RunChat(const ChatCommand& command) {
   ChatClient client((*target)->channel());
   const absl::StatusOr<v1::Model> model =
       client.FindModel(command.server.model.served_name);
-  if (!model.ok()) return Fail(model.status(), kExitFailure);
+  if (!model.ok()) return Fail(model.status(), ExitCodeFor(model.status()));
   return Converse(command, client, conversation, interrupt);
 }
 
@@ -146,6 +164,7 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("connect", "[grpc://]HOST:PORT", &command->connect,
            "Instead of --model: asks a running `tandem serve` or "
            "tandem-gateway.");
+  line.Exclude("model", "connect");
   line.Add("served-name", "NAME", &model.served_name,
            "With --connect: the model to ask. Default: the only one served.");
   line.Group("What to ask");

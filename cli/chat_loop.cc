@@ -1,15 +1,17 @@
 #include "cli/chat_loop.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/error_line.h"
 #include "cli/image_file.h"
 #include "cli/terminal_text.h"
-#include "common/image_header.h"
+#include "common/errors.h"
 #include "common/status_macros.h"
 
 namespace tandem {
@@ -37,7 +39,11 @@ absl::StatusOr<ChatAnswer> AskTurn(ChatClient& client,
     return answer;
   }
   const absl::Status status = conversation.NameImages(answer.status());
-  conversation.Forget();
+  if (absl::IsInvalidArgument(status)) {
+    conversation.Forget();
+  } else {
+    conversation.KeepImages();
+  }
   return status;
 }
 
@@ -92,6 +98,7 @@ ChatLoop::Next ChatLoop::OnCommand(const std::string& word,
 }
 
 void ChatLoop::Ask(const std::string& text) {
+  const bool had_images = conversation_.images_waiting() > 0;
   const absl::StatusOr<ChatAnswer> answer = AskTurn(
       client_, conversation_, interrupt_, text, [this](absl::string_view part) {
         const std::string shown =
@@ -99,25 +106,34 @@ void ChatLoop::Ask(const std::string& text) {
         streams_.out << shown << std::flush;
       });
   streams_.out << std::endl;
-  if (absl::IsCancelled(answer.status())) {
-    streams_.err << "(stopped; this turn is forgotten)\n";
-  } else {
-    Report(answer.status());
-  }
+  if (!absl::IsCancelled(answer.status())) Report(answer.status());
+  if (!answer.ok()) Explain(answer.status(), had_images);
 }
 
-// The header is looked at here, so that a wrong file is told at once.
+// What became of a turn without an answer.
+void ChatLoop::Explain(const absl::Status& status, bool had_images) {
+  std::vector<std::string> words;
+  if (absl::IsCancelled(status)) words.push_back("stopped");
+  if (conversation_.images_waiting() > 0) {
+    words.push_back(
+        "this turn is forgotten, its pictures go with your next line");
+  } else {
+    words.push_back(had_images ? "this turn and its pictures are forgotten"
+                               : "this turn is forgotten");
+  }
+  if (ErrorReason(status) == reason::kContextLengthExceeded) {
+    words.push_back("/reset begins anew");
+  }
+  streams_.err << "(" << absl::StrJoin(words, "; ") << ")\n";
+}
+
 absl::Status ChatLoop::AddImage(const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("/image wants a FILE");
-  TANDEM_ASSIGN_OR_RETURN(std::string bytes, ReadImageFile(path));
-  const absl::StatusOr<ImageHeader> header = ReadImageHeader(bytes);
-  if (!header.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", ErrorLine(header.status())));
-  }
-  conversation_.AddImage(std::move(bytes), path);
-  streams_.err << OneLine(path) << ": " << header->width << " x "
-               << header->height << " pixels, goes with your next line\n";
+  TANDEM_ASSIGN_OR_RETURN(Picture picture, ReadPicture(path));
+  conversation_.AddImage(std::move(picture.bytes), path);
+  streams_.err << OneLine(path) << ": " << picture.header.width << " x "
+               << picture.header.height
+               << " pixels, goes with your next line\n";
   return absl::OkStatus();
 }
 

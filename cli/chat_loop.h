@@ -12,8 +12,10 @@
 
 namespace tandem {
 
-// Asks for the answer to `text` and keeps both in the conversation; a turn that
-// failed or was stopped leaves no trace there. Ctrl-C stops it: CANCELLED.
+// Asks for the answer to `text` and keeps both in the conversation. A turn that
+// failed or was stopped is forgotten there; its pictures go with the next one,
+// unless the request itself was refused (INVALID_ARGUMENT), for then they may
+// be why. Ctrl-C stops it: CANCELLED.
 absl::StatusOr<ChatAnswer> AskTurn(ChatClient& client,
                                    Conversation& conversation,
                                    Interrupt& interrupt, std::string text,
@@ -43,6 +45,7 @@ class ChatLoop {
   Next OnLine(const std::string& line);
   Next OnCommand(const std::string& word, const std::string& rest);
   void Ask(const std::string& text);
+  void Explain(const absl::Status& status, bool had_images);
   absl::Status AddImage(const std::string& path);
   void Report(const absl::Status& status);
 

@@ -12,6 +12,10 @@ namespace {
 // More tiles than this take a word from the client: see proto ImagePart.
 constexpr int kMaxAutomaticTiles = 12;
 
+std::string ImageField(int message, int part) {
+  return absl::StrCat("messages[", message, "].content[", part, "].image");
+}
+
 }  // namespace
 
 Conversation::Conversation(Options options) : options_(std::move(options)) {
@@ -35,9 +39,8 @@ void Conversation::AddImage(std::string bytes, std::string name) {
 }
 
 void Conversation::AddImagePart(Image image, v1::ChatMessage& message) {
-  image_names_[absl::StrCat("messages[", request_.messages_size() - 1,
-                            "].content[", message.content_size(), "].image")] =
-      std::move(image.name);
+  image_names_[ImageField(request_.messages_size() - 1,
+                          message.content_size())] = std::move(image.name);
   v1::ImagePart& part = *message.add_content()->mutable_image();
   part.set_data(std::move(image.bytes));
   part.set_max_tiles(options_.max_tiles);
@@ -71,6 +74,18 @@ void Conversation::Forget() {
                                             : std::next(it);
   }
   request_.mutable_messages()->RemoveLast();
+}
+
+void Conversation::KeepImages() {
+  const int last = request_.messages_size() - 1;
+  v1::ChatMessage& message = *request_.mutable_messages(last);
+  for (int i = 0; i < message.content_size(); ++i) {
+    if (!message.content(i).has_image()) continue;
+    AddImage(
+        std::move(*message.mutable_content(i)->mutable_image()->mutable_data()),
+        image_names_[ImageField(last, i)]);
+  }
+  Forget();
 }
 
 absl::Status Conversation::NameImages(const absl::Status& status) const {

@@ -10,7 +10,8 @@
 namespace tandem {
 
 // A conversation as the next request sends it: all of its turns, with their
-// pictures. A turn that was not answered leaves no trace. Not thread-safe.
+// pictures. A turn that was not answered is in no later request. Not
+// thread-safe.
 class Conversation {
  public:
   struct Options {
@@ -31,6 +32,10 @@ class Conversation {
   void Answered(std::string text);
   // There is none: the turn is forgotten, its pictures too.
   void Forget();
+  // There is none: the turn is forgotten, its pictures go with the next one.
+  void KeepImages();
+  // Pictures that go with the next turn.
+  int images_waiting() const { return static_cast<int>(waiting_.size()); }
 
   // Back to the beginning; the system text stays.
   void Reset();

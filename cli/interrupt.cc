@@ -74,9 +74,4 @@ Interrupt::Scope::~Scope() {
   interrupt_.stop_ = nullptr;
 }
 
-bool Interrupt::Scope::stopped() const {
-  absl::MutexLock lock(&interrupt_.mutex_);
-  return interrupt_.stopped_;
-}
-
 }  // namespace tandem

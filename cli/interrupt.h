@@ -30,8 +30,6 @@ class Interrupt {
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
-    // Whether `stop` was called.
-    bool stopped() const;
 
    private:
     Interrupt& interrupt_;
@@ -41,7 +39,7 @@ class Interrupt {
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnSignal() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  mutable absl::Mutex mutex_;
+  absl::Mutex mutex_;
   std::function<void()> stop_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   int signal_fd_ = -1, wake_fd_ = -1;

@@ -103,6 +103,41 @@ TEST_F(ChatLoopTest, NamesThePictureThatTheServerRefused) {
   EXPECT_THAT(err_.str(), HasSubstr("png_rgb_5x3.png: messages[1].content[0]"));
 }
 
+TEST_F(ChatLoopTest, PicturesOfATurnThatFailedGoWithTheNextLine) {
+  service_.status =
+      RetryableError(absl::StatusCode::kUnavailable,
+                     reason::kBackendUnavailable, "no llm", absl::Seconds(1));
+  EXPECT_FALSE(Type(std::string("/image ") + kPicture + "\nWhat?\n"));
+  EXPECT_THAT(err_.str(), HasSubstr("(this turn is forgotten, its pictures go "
+                                    "with your next line)\n"));
+  service_.status = absl::OkStatus();
+  EXPECT_TRUE(Type("What is it?\n"));
+  const v1::ChatMessage asked = service_.requests().back().messages(1);
+  ASSERT_THAT(asked.content(), SizeIs(2));
+  EXPECT_TRUE(asked.content(0).has_image());
+  EXPECT_FALSE(asked.content(0).image().data().empty());
+}
+
+TEST_F(ChatLoopTest, PicturesOfATurnThatWasRefusedAreForgottenAndItSaysSo) {
+  service_.status = FieldError("messages[1].content[0].image",
+                               reason::kImageTruncated, "ends too soon");
+  EXPECT_FALSE(Type(std::string("/image ") + kPicture + "\nWhat?\n"));
+  EXPECT_THAT(err_.str(),
+              HasSubstr("(this turn and its pictures are forgotten)\n"));
+  service_.status = absl::OkStatus();
+  EXPECT_TRUE(Type("Hi\n"));
+  const v1::ChatMessage asked = service_.requests().back().messages(1);
+  EXPECT_THAT(asked.content(), SizeIs(1));
+}
+
+TEST_F(ChatLoopTest, AFullContextIsToldWithTheWayOut) {
+  service_.status =
+      FieldError("messages", reason::kContextLengthExceeded, "33000 tokens");
+  EXPECT_FALSE(Type("Hi\n"));
+  EXPECT_THAT(err_.str(),
+              HasSubstr("(this turn is forgotten; /reset begins anew)\n"));
+}
+
 TEST_F(ChatLoopTest, WrongCommandsAreErrorsAndAskNothing) {
   for (const char* line :
        {"/picture x.png\n", "/image\n", "/image /nowhere/x.png\n",

@@ -56,6 +56,27 @@ TEST(ConversationTest, ForgetTakesTheTurnAndItsPictures) {
   EXPECT_THAT(request.messages(2).content(), SizeIs(1));
 }
 
+TEST(ConversationTest, KeepImagesTakesTheTurnAndLeavesItsPicturesWaiting) {
+  Conversation conversation({.max_tiles = 4});
+  conversation.AddImage("first", "1.png");
+  conversation.AddImage("second", "2.png");
+  conversation.Ask("Compare");
+  EXPECT_EQ(conversation.images_waiting(), 0);
+  conversation.KeepImages();
+  EXPECT_EQ(conversation.images_waiting(), 2);
+  const v1::ChatRequest& request = conversation.Ask("Again");
+  ASSERT_THAT(request.messages(), SizeIs(1));
+  const v1::ChatMessage& message = request.messages(0);
+  ASSERT_THAT(message.content(), SizeIs(3));
+  EXPECT_EQ(message.content(0).image().data(), "first");
+  EXPECT_EQ(message.content(1).image().data(), "second");
+  EXPECT_EQ(message.content(1).image().max_tiles(), 4);
+  EXPECT_EQ(message.content(2).text(), "Again");
+  const absl::Status named = conversation.NameImages(FieldError(
+      "messages[0].content[1].image", reason::kImageInvalid, "broken"));
+  EXPECT_THAT(std::string(named.message()), StartsWith("2.png: "));
+}
+
 TEST(ConversationTest, NamesThePictureOfAField) {
   Conversation conversation({});
   conversation.AddImage("x", "cat.png");
