@@ -9,16 +9,32 @@ namespace {
 
 constexpr absl::Duration kFirstAnswers = absl::Seconds(5);
 
+// Each service makes its own only once the one before it has loaded its
+// weights; operators see them all, with zeros, from the start.
+absl::Status MakeMetricFamilies(const EmbeddedServer::Options& options,
+                                const ServiceFrame& frame) {
+  const GatewayMetrics gateway(frame.metrics);
+  const VisionMetrics vision(frame.metrics);
+  TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
+                          DescribeModel(options.model));
+  const int context = options.llm.max_context > 0
+                          ? options.llm.max_context
+                          : model.config.text.max_positions;
+  const LlmMetrics llm(frame.metrics, model.name, context);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EmbeddedServer>> EmbeddedServer::Start(
     Options options, const ServiceFrame& frame) {
-  TANDEM_RETURN_IF_ERROR(CheckDevice("vision device", options.vision_device));
-  TANDEM_RETURN_IF_ERROR(CheckDevice("llm device", options.llm_device));
+  TANDEM_RETURN_IF_ERROR(MakeMetricFamilies(options, frame));
   options.vision.model = options.llm.model = options.model;
   options.vision.device = options.vision_device;
   options.llm.device = options.llm_device;
   std::unique_ptr<EmbeddedServer> server(new EmbeddedServer(frame));
+  server->ExecutorOf(options.vision_device);
+  server->ExecutorOf(options.llm_device);
   TANDEM_RETURN_IF_ERROR(server->StartVision(options));
   TANDEM_RETURN_IF_ERROR(server->StartLlm(options));
   TANDEM_RETURN_IF_ERROR(server->StartGateway(options));
@@ -29,20 +45,14 @@ EmbeddedServer::~EmbeddedServer() {
   absl::Notification hurry;
   hurry.Notify();
   Shutdown(hurry);
-  for (const auto& [device, executor] : executors_) {
-    frame_.health.RemoveHeartbeat(device);
-  }
 }
 
 ComputeExecutor& EmbeddedServer::ExecutorOf(const std::string& device) {
-  std::unique_ptr<ComputeExecutor>& executor = executors_[device];
+  std::unique_ptr<DeviceExecutor>& executor = executors_[device];
   if (executor == nullptr) {
-    executor = std::make_unique<ComputeExecutor>(
-        ComputeExecutor::Options{.name = device});
-    frame_.health.AddHeartbeat(
-        device, [raw = executor.get()] { return raw->HeartbeatAge(); });
+    executor = std::make_unique<DeviceExecutor>(frame_, device, device);
   }
-  return *executor;
+  return executor->executor();
 }
 
 absl::StatusOr<std::unique_ptr<GrpcHost>> EmbeddedServer::HostOf(
@@ -80,6 +90,7 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   // Whoever runs one process has chosen what shares a card.
   gateway.engine.allow_shared_device = true;
   gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);
+  options.serving();
   TANDEM_ASSIGN_OR_RETURN(
       gateway_host_, GrpcHost::Start(options.host, {gateway_->grpc_service()},
                                      frame_.health, frame_.grpc_metrics));
@@ -128,11 +139,17 @@ void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,
            "What the language model runs on. Default: --device.");
 }
 
-void SetDevices(const EmbeddedDevices& devices,
-                EmbeddedServer::Options& options) {
-  const std::string both = devices.both.empty() ? "cpu" : devices.both;
-  options.vision_device = devices.vision.empty() ? both : devices.vision;
-  options.llm_device = devices.llm.empty() ? both : devices.llm;
+absl::Status SetDevices(const EmbeddedDevices& devices,
+                        EmbeddedServer::Options& options) {
+  const auto set = [&](const std::string& own, const std::string& option,
+                       std::string& device) {
+    device = devices.both.empty() ? "cpu" : devices.both;
+    if (!own.empty()) device = own;
+    return CheckDevice(own.empty() ? "--device" : option, device);
+  };
+  TANDEM_RETURN_IF_ERROR(
+      set(devices.vision, "--vision-device", options.vision_device));
+  return set(devices.llm, "--llm-device", options.llm_device);
 }
 
 }  // namespace tandem

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
-#include "common/compute_executor.h"
+#include "common/device_executor.h"
 #include "common/grpc_host.h"
 #include "common/options.h"
 #include "common/service_frame.h"
@@ -31,6 +32,8 @@ class EmbeddedServer {
     ChatEngine::Options gateway;
     // Of the public listener; without an address only Channel() leads here.
     GrpcHost::Options host;
+    // Called just before that listener opens: StopSignal::Serving.
+    std::function<void()> serving = [] {};
   };
 
   // Loads the weights and returns when calls are taken: seconds to minutes.
@@ -67,7 +70,8 @@ class EmbeddedServer {
   absl::StatusOr<std::unique_ptr<GrpcHost>> HostOf(GrpcHost::Service service);
 
   const ServiceFrame frame_;
-  std::map<std::string, std::unique_ptr<ComputeExecutor>> executors_;
+  std::map<std::string, std::unique_ptr<DeviceExecutor>>
+      executors_;  // by device
   std::unique_ptr<VisionServer> vision_;
   std::unique_ptr<GrpcHost> vision_host_;
   std::unique_ptr<LlmServer> llm_;
@@ -78,12 +82,14 @@ class EmbeddedServer {
 
 // --model and its like, --device, --vision-device, --llm-device.
 struct EmbeddedDevices {
-  std::string both, vision, llm;
+  std::string both = {}, vision = {}, llm = {};  // empty: not given
 };
 void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,
                         EmbeddedDevices* devices);
 // What the device options mean together: the special one wins over --device.
-void SetDevices(const EmbeddedDevices& devices,
-                EmbeddedServer::Options& options);
+// UNIMPLEMENTED, naming the option that was typed, for a device that this build
+// has no code for.
+absl::Status SetDevices(const EmbeddedDevices& devices,
+                        EmbeddedServer::Options& options);
 
 }  // namespace tandem

@@ -1,8 +1,4 @@
 // tandem: options and commands.
-#include <cstdio>
-#include <cstdlib>
-#include <iostream>
-
 #include "cli/chat_command.h"
 #include "cli/models_command.h"
 #include "cli/serve_command.h"
@@ -45,11 +41,4 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace tandem
 
-int main(int argc, char** argv) {
-  const int exit_code = tandem::Main(argc, argv);
-  // gRPC's callback threads go on (common/callback_threads.h): the destructors
-  // of static objects must not run beside them.
-  std::cout.flush();
-  std::fflush(nullptr);
-  std::_Exit(exit_code);
-}
+int main(int argc, char** argv) { return tandem::Main(argc, argv); }

@@ -8,8 +8,11 @@
 namespace tandem {
 namespace {
 
-absl::Status Serve(const EmbeddedServer::Options& options,
-                   const ServiceFrame& frame, StopSignal& stop) {
+absl::Status Serve(const ServeCommand& command, const ServiceFrame& frame,
+                   StopSignal& stop) {
+  EmbeddedServer::Options options = command.server;
+  TANDEM_RETURN_IF_ERROR(SetDevices(command.devices, options));
+  options.serving = [&stop] { stop.Serving(); };
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<EmbeddedServer> server,
                           EmbeddedServer::Start(options, frame));
   frame.health.SetCondition("weights", true);
@@ -23,11 +26,9 @@ absl::Status Serve(const EmbeddedServer::Options& options,
 }  // namespace
 
 int RunServe(const ServeCommand& command) {
-  EmbeddedServer::Options options = command.server;
-  SetDevices(command.devices, options);
   return RunService("tandem", TorchBuildInfo(), command.admin_listen, "weights",
                     [&](const ServiceFrame& frame, StopSignal& stop) {
-                      return Serve(options, frame, stop);
+                      return Serve(command, frame, stop);
                     });
 }
 

@@ -32,10 +32,6 @@ namespace {
 
 namespace experimental = grpc::experimental;
 
-// Health is looked at this often, for engines that fall silent; a change of a
-// condition is seen at once.
-constexpr absl::Duration kHealthPeriod = absl::Milliseconds(250);
-
 absl::Status CannotListen(const HostPort& address, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat("cannot listen on ", address.ToString(), ": ", why));
@@ -231,6 +227,7 @@ absl::Status GrpcHost::Build() {
 
 GrpcHost::~GrpcHost() {
   stopping_ = true;
+  health_.Wake();
   if (health_thread_.joinable()) health_thread_.join();
   if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
 }
@@ -251,7 +248,8 @@ void GrpcHost::FollowHealth() {
   Health::State last = health_.Get();
   Report(last);
   while (!stopping_) {
-    const Health::State now = health_.WaitForChange(last, kHealthPeriod);
+    const Health::State now =
+        health_.WaitForChange(last, options_.health_period, stopping_);
     if (now == last) continue;
     Report(now);
     last = now;

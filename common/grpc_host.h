@@ -38,6 +38,9 @@ class GrpcHost {
     // Calls in flight may finish.
     absl::Duration drain = absl::Seconds(120);
     absl::Duration cancel_after = absl::Seconds(5);
+    // Health is looked at this often, for engines that fall silent; a change
+    // of a condition is seen at once.
+    absl::Duration health_period = absl::Milliseconds(250);
     // Of gRPC's own buffers.
     size_t memory_quota_bytes = size_t{1} << 30;
   };
@@ -60,8 +63,8 @@ class GrpcHost {
   const std::optional<HostPort>& address() const { return address_; }
 
   // A channel without a socket, with the arguments of MakeChannel. No call may
-  // begin on it once Shutdown has begun: gRPC 1.51 would call into a server that
-  // is no longer there.
+  // begin on it once Shutdown has begun: gRPC 1.51 would call into a server
+  // that is no longer there.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
   // Calls of the hosted services that have not ended.

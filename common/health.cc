@@ -8,6 +8,12 @@
 
 namespace tandem {
 
+Health::Limits Health::LimitsOf(absl::string_view device) {
+  if (device != "cpu") return {};
+  return {.not_ready_after = absl::Minutes(5),
+          .not_live_after = absl::Minutes(10)};
+}
+
 void Health::AddCondition(const std::string& name) {
   absl::MutexLock lock(&mutex_);
   conditions_[name] = false;
@@ -23,15 +29,15 @@ void Health::SetCondition(const std::string& name, bool fulfilled) {
   ++changes_;
 }
 
-void Health::AddHeartbeat(const std::string& engine,
+void Health::AddHeartbeat(const std::string& engine, const Limits& limits,
                           std::function<absl::Duration()> age) {
   absl::MutexLock lock(&mutex_);
-  heartbeats_[engine] = std::move(age);
+  engines_[engine] = {limits, std::move(age)};
 }
 
 void Health::RemoveHeartbeat(const std::string& engine) {
   absl::MutexLock lock(&mutex_);
-  heartbeats_.erase(engine);
+  engines_.erase(engine);
 }
 
 void Health::Drain() {
@@ -48,23 +54,27 @@ Health::State Health::Get() const {
 std::vector<Health::Heartbeat> Health::Heartbeats() const {
   absl::MutexLock lock(&mutex_);
   std::vector<Heartbeat> beats;
-  for (const auto& [engine, age] : heartbeats_)
-    beats.push_back({engine, age()});
+  for (const auto& [name, engine] : engines_) {
+    beats.push_back({name, engine.age()});
+  }
   return beats;
 }
 
-Health::State Health::WaitForChange(const State& last,
-                                    absl::Duration timeout) const {
+Health::State Health::WaitForChange(const State& last, absl::Duration timeout,
+                                    const std::atomic<bool>& stop) const {
   absl::MutexLock lock(&mutex_);
   const State now = Look();
   if (now != last) return now;
   const int seen = changes_;
   const auto changed = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return changes_ != seen;
+    return changes_ != seen || stop;
   };
   mutex_.AwaitWithTimeout(absl::Condition(&changed), timeout);
   return Look();
 }
+
+// Whoever lets the mutex go has the conditions of all who wait looked at.
+void Health::Wake() const { absl::MutexLock lock(&mutex_); }
 
 Health::State Health::Look() const {
   State state;
@@ -78,16 +88,17 @@ Health::State Health::Look() const {
   for (const auto& [name, fulfilled] : conditions_) {
     if (!fulfilled) not_ready(absl::StrCat("waiting for ", name));
   }
-  for (const auto& [engine, age] : heartbeats_) {
-    const absl::Duration silence = age();
-    if (silence > options_.not_live_after) state.live = false;
-    if (silence <= options_.not_ready_after) continue;
+  for (const auto& [name, engine] : engines_) {
+    const absl::Duration silence = engine.age();
+    const bool is_live = silence <= engine.limits.not_live_after;
+    if (!is_live) state.live = false;
+    if (silence <= engine.limits.not_ready_after) continue;
     // Whole thresholds: a reason that changes all the time would be an event
     // all the time.
     not_ready(absl::StrCat(
-        engine, " has been silent for more than ",
-        absl::FormatDuration(state.live ? options_.not_ready_after
-                                        : options_.not_live_after)));
+        name, " has been silent for more than ",
+        absl::FormatDuration(is_live ? engine.limits.not_ready_after
+                                     : engine.limits.not_live_after)));
   }
   if (draining_) not_ready("draining");
   return state;

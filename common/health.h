@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string>
@@ -18,16 +19,20 @@ namespace tandem {
 //
 //   started  every condition has been true at the same time once
 //   ready    every condition is true, no engine is late, not draining
-//   live     no engine has been silent for longer than `not_live_after`
+//   live     no engine has been silent for longer than its limits allow
 //
 // Looks at this process only, never at another one's health. Thread-safe.
 class Health {
  public:
-  struct Options {
-    // An engine's silence; longer than its longest piece of work.
+  // Of an engine's silence; longer than the longest piece of work on its
+  // device.
+  struct Limits {
     absl::Duration not_ready_after = absl::Seconds(10);
     absl::Duration not_live_after = absl::Seconds(30);
   };
+  // "cpu" gets minutes, for there a tile or a step of a large model takes
+  // minutes; a card ("cuda:0") seconds.
+  static Limits LimitsOf(absl::string_view device);
   struct State {
     bool live = true, started = false, ready = false, draining = false;
     // Why not ready ("waiting for weights"), else why not live; empty if both.
@@ -39,9 +44,6 @@ class Health {
     absl::Duration age;
   };
 
-  explicit Health(Options options) : options_(options) {}
-  Health() : Health(Options()) {}
-
   // A condition of readiness, false until SetCondition: "weights",
   // "backends asked". Add all of them before any is set.
   void AddCondition(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -51,7 +53,7 @@ class Health {
   // An engine that must keep moving. `age` (ComputeExecutor::HeartbeatAge) is
   // called from any thread, must not wait for work, and must stay valid until
   // RemoveHeartbeat returns.
-  void AddHeartbeat(const std::string& engine,
+  void AddHeartbeat(const std::string& engine, const Limits& limits,
                     std::function<absl::Duration()> age)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveHeartbeat(const std::string& engine) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -62,21 +64,27 @@ class Health {
   State Get() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<Heartbeat> Heartbeats() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits until the state differs from `last`, or `timeout`; answers the state.
-  // Lateness of engines is looked at when the wait ends, so keep it short.
-  State WaitForChange(const State& last, absl::Duration timeout) const
+  // Waits until the state differs from `last`, `stop` is true, or `timeout`;
+  // answers the state. Lateness of engines is looked at when the wait ends, so
+  // keep it short. Whoever sets `stop` calls Wake.
+  State WaitForChange(const State& last, absl::Duration timeout,
+                      const std::atomic<bool>& stop) const
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Has everyone in WaitForChange look at their `stop`.
+  void Wake() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  struct Engine {
+    Limits limits;
+    std::function<absl::Duration()> age;
+  };
   State Look() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const Options options_;
   mutable absl::Mutex mutex_;
   // In the order of the alphabet, so that the first reason is the same each
   // time.
   std::map<std::string, bool> conditions_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::function<absl::Duration()>> heartbeats_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Engine> engines_ ABSL_GUARDED_BY(mutex_);
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   int changes_ ABSL_GUARDED_BY(mutex_) = 0;

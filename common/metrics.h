@@ -168,7 +168,8 @@ struct DeviceMetrics {
   prometheus::Gauge& model_load_seconds;
 };
 
-// tandem_device_info, once for each card.
+// tandem_device_info, once for each card; of a CPU vendor is "none", name "cpu"
+// and uuid "".
 void SetDeviceInfo(Metrics& metrics, absl::string_view vendor,
                    absl::string_view name, absl::string_view uuid);
 

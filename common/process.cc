@@ -80,7 +80,7 @@ StopSignal::~StopSignal() {
 }
 
 void StopSignal::Wait() {
-  waiting_ = true;
+  Serving();
   stop_.WaitForNotification();
 }
 
@@ -103,7 +103,7 @@ void StopSignal::Loop() {
 
 void StopSignal::OnSignal(int signal) {
   const char* name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
-  if (!waiting_ || hurry_.HasBeenNotified()) {
+  if (!serving_ || hurry_.HasBeenNotified()) {
     LogWarning("ends at once", {{"signal", name}});
     std::_Exit(128 + signal);
   }

@@ -26,7 +26,7 @@ int ExitCodeFor(const absl::Status& status);
 // other thread, so that all of them leave the signals to it.
 //
 // The first signal ends Wait; the second notifies hurry(), for GrpcHost::
-// Shutdown; the third ends the process. Before Wait is called nothing is in
+// Shutdown; the third ends the process. Before Serving is called nothing is in
 // flight (weights are loading), so that the first signal ends the process.
 class StopSignal {
  public:
@@ -35,7 +35,11 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  // Until the first signal or Request.
+  // From now on calls may come: a signal no longer ends the process at once.
+  // Called just before the public listener opens.
+  void Serving() { serving_ = true; }
+  // Until the first signal after Serving, or Request; at once where it has come
+  // already. Implies Serving.
   void Wait();
   // As if a signal had come. Thread-safe.
   void Request();
@@ -47,7 +51,7 @@ class StopSignal {
 
   absl::Mutex mutex_;  // stop_ is notified once
   absl::Notification stop_, hurry_;
-  std::atomic<bool> waiting_ = false;
+  std::atomic<bool> serving_ = false;
   int signal_fd_ = -1, wake_fd_ = -1;
   std::thread thread_;
 };
@@ -60,7 +64,9 @@ class StopSignal {
 //     Health health;
 //     Metrics metrics({.backend = "cpu"}, health);
 //     TANDEM_ASSIGN_OR_RETURN(auto admin, AdminServer::Start(...));
-//     ... load, TANDEM_ASSIGN_OR_RETURN(auto host, GrpcHost::Start(...)) ...
+//     ... load ...
+//     stop.Serving();
+//     TANDEM_ASSIGN_OR_RETURN(auto host, GrpcHost::Start(...));
 //     stop.Wait();
 //     host->Shutdown(stop.hurry());
 //     return absl::OkStatus();

@@ -1,7 +1,5 @@
 #include "common/service_main.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "common/admin_server.h"
@@ -10,12 +8,11 @@
 
 namespace tandem {
 
-int RunService(
-    const std::string& program, const BuildInfo& build,
-    const HostPort& admin_listen, const std::string& condition,
-    const std::function<absl::Status(const ServiceFrame&, StopSignal&)>&
-        serve) {
-  const int exit_code = RunProgram([&](StopSignal& stop) -> absl::Status {
+int RunService(const std::string& program, const BuildInfo& build,
+               const HostPort& admin_listen, const std::string& condition,
+               const std::function<absl::Status(const ServiceFrame&,
+                                                StopSignal&)>& serve) {
+  return RunProgram([&](StopSignal& stop) -> absl::Status {
     RealClock clock;
     Health health;
     health.AddCondition(condition);
@@ -30,10 +27,6 @@ int RunService(
                   .grpc_metrics = grpc_metrics},
                  stop);
   });
-  // gRPC's callback threads go on (common/callback_threads.h): the destructors
-  // of static objects must not run beside them. All that is ours is gone by now.
-  std::fflush(nullptr);
-  std::_Exit(exit_code);
 }
 
 }  // namespace tandem

@@ -20,6 +20,7 @@ absl::Status Serve(const GatewayServer::Options& options,
                    const GrpcHost::Options& host_options,
                    const ServiceFrame& frame, StopSignal& stop) {
   GatewayServer server(options, frame);
+  stop.Serving();
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
                           GrpcHost::Start(host_options, {server.grpc_service()},
                                           frame.health, frame.grpc_metrics));

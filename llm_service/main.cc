@@ -1,37 +1,11 @@
 // tandem-llm: options and wiring.
-#include "absl/cleanup/cleanup.h"
-#include "common/log.h"
 #include "common/options.h"
 #include "common/service_main.h"
-#include "common/status_macros.h"
 #include "kernels/torch_version.h"
 #include "llm_service/llm_server.h"
 
 namespace tandem {
 namespace {
-
-absl::Status Serve(const LlmServer::Options& options,
-                   const GrpcHost::Options& host_options,
-                   const ServiceFrame& frame, StopSignal& stop) {
-  ComputeExecutor executor({.name = "llm"});
-  frame.health.AddHeartbeat("llm",
-                            [&executor] { return executor.HeartbeatAge(); });
-  const absl::Cleanup remove_heartbeat = [&frame] {
-    frame.health.RemoveHeartbeat("llm");
-  };
-  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<LlmServer> server,
-                          LlmServer::Load(options, frame, executor));
-  TANDEM_ASSIGN_OR_RETURN(
-      const std::unique_ptr<GrpcHost> host,
-      GrpcHost::Start(host_options, {server->grpc_service()}, frame.health,
-                      frame.grpc_metrics));
-  frame.health.SetCondition("weights", true);
-  LogInfo("ready", {{"model", server->info().model()},
-                    {"replica_id", server->info().replica_id()}});
-  stop.Wait();
-  host->Shutdown(stop.hurry());
-  return absl::OkStatus();
-}
 
 int Main(int argc, char** argv) {
   LlmServer::Options options;
@@ -52,7 +26,8 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = line.Start(argc, argv)) return *exit_code;
   return RunService("tandem-llm", TorchBuildInfo(), admin, "weights",
                     [&](const ServiceFrame& frame, StopSignal& stop) {
-                      return Serve(options, host, frame, stop);
+                      return ServeFromWeights<LlmServer>("llm", options, host,
+                                                         frame, stop);
                     });
 }
 

@@ -145,7 +145,8 @@ class GrpcHostTest : public testing::Test {
 
 TEST_F(GrpcHostTest, HealthNamesFollowHealth) {
   std::atomic<int> silent_seconds = 0;
-  health_.AddHeartbeat("cpu", [&] { return absl::Seconds(silent_seconds.load()); });
+  health_.AddHeartbeat("cuda:0", {},
+                       [&] { return absl::Seconds(silent_seconds.load()); });
   Start(Loopback());
   for (const char* name : {"", "readiness", "tandem.v1.VisionService"}) {
     EXPECT_EQ(HealthOf(name), "NOT_SERVING") << name;
@@ -164,7 +165,14 @@ TEST_F(GrpcHostTest, HealthNamesFollowHealth) {
   health_.Drain();
   AwaitHealth("readiness", "NOT_SERVING");
   AwaitHealth("liveness", "SERVING");
-  health_.RemoveHeartbeat("cpu");
+  health_.RemoveHeartbeat("cuda:0");
+}
+
+TEST_F(GrpcHostTest, StopsWithoutWaitingForTheNextLookAtHealth) {
+  GrpcHost::Options options = Loopback();
+  options.health_period = absl::InfiniteDuration();
+  Start(options);
+  host_.reset();  // hangs where nobody wakes the thread
 }
 
 TEST_F(GrpcHostTest, SeveralServersInOneProcessHaveHealthOfTheirOwn) {
@@ -334,8 +342,13 @@ TEST_F(GrpcHostTest, UnknownMethodsAreOneLabel) {
                                               request, &response)
                 .error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
+  const std::string text = metrics_.Text();
   EXPECT_THAT(
-      metrics_.Text(),
+      text,
+      HasSubstr(
+          "\ngrpc_server_calls_started_total{grpc_method=\"other\"} 1\n"));
+  EXPECT_THAT(
+      text,
       Not(HasSubstr("grpc_server_calls_started_total{grpc_method=\"evil")));
 }
 

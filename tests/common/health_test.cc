@@ -35,9 +35,11 @@ TEST(Health, HasStartedForGoodOnceItWasReady) {
 
 TEST(Health, FollowsTheSilenceOfItsEngines) {
   FakeClock clock;
-  Health health({.not_ready_after = absl::Seconds(10),
-                 .not_live_after = absl::Seconds(30)});
-  health.AddHeartbeat("cpu", [&] { return clock.Monotonic(); });
+  Health health;
+  health.AddHeartbeat("cpu",
+                      {.not_ready_after = absl::Seconds(10),
+                       .not_live_after = absl::Seconds(30)},
+                      [&] { return clock.Monotonic(); });
   clock.Advance(absl::Seconds(10));
   EXPECT_TRUE(health.Get().ready);
   clock.Advance(absl::Seconds(1));
@@ -51,6 +53,26 @@ TEST(Health, FollowsTheSilenceOfItsEngines) {
   health.RemoveHeartbeat("cpu");
   EXPECT_TRUE(health.Get().ready);
   EXPECT_TRUE(health.Heartbeats().empty());
+}
+
+TEST(Health, GivesEachEngineLimitsOfItsOwn) {
+  Health health;
+  health.AddHeartbeat("cpu", Health::LimitsOf("cpu"),
+                      [] { return absl::Minutes(4); });
+  EXPECT_TRUE(health.Get().ready);
+  health.AddHeartbeat("cuda:0", Health::LimitsOf("cuda:0"),
+                      [] { return absl::Seconds(29); });
+  EXPECT_FALSE(health.Get().ready);
+  EXPECT_TRUE(health.Get().live);
+  EXPECT_EQ(health.Get().reason, "cuda:0 has been silent for more than 10s");
+}
+
+// A tile or a step of a large model takes minutes on two cores.
+TEST(Health, WaitsForACpuMuchLongerThanForACard) {
+  EXPECT_EQ(Health::LimitsOf("cpu").not_ready_after, absl::Minutes(5));
+  EXPECT_EQ(Health::LimitsOf("cpu").not_live_after, absl::Minutes(10));
+  EXPECT_EQ(Health::LimitsOf("cuda:1").not_ready_after, absl::Seconds(10));
+  EXPECT_EQ(Health::LimitsOf("cuda:1").not_live_after, absl::Seconds(30));
 }
 
 TEST(Health, DrainsForGood) {
@@ -69,10 +91,23 @@ TEST(Health, WakesWhoWaitsForAChange) {
   Health health;
   health.AddCondition("weights");
   const Health::State last = health.Get();
-  EXPECT_EQ(health.WaitForChange(last, absl::Milliseconds(1)), last);
+  const std::atomic<bool> stop = false;
+  EXPECT_EQ(health.WaitForChange(last, absl::Milliseconds(1), stop), last);
   std::thread setter([&] { health.SetCondition("weights", true); });
-  EXPECT_TRUE(health.WaitForChange(last, absl::InfiniteDuration()).ready);
+  EXPECT_TRUE(health.WaitForChange(last, absl::InfiniteDuration(), stop).ready);
   setter.join();
+}
+
+TEST(Health, WakesWhoIsToStopWaiting) {
+  Health health;
+  const Health::State last = health.Get();
+  std::atomic<bool> stop = false;
+  std::thread stopper([&] {
+    stop = true;
+    health.Wake();
+  });
+  EXPECT_EQ(health.WaitForChange(last, absl::InfiniteDuration(), stop), last);
+  stopper.join();
 }
 
 TEST(CallGate, RefusesOnceClosed) {

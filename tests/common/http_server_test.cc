@@ -194,7 +194,7 @@ TEST_F(AdminServerTest, ProbesFollowHealth) {
   EXPECT_THAT(Ask("GET", "/readyz"), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(Ask("GET", "/startupz"), HasSubstr("200 OK"));
   EXPECT_THAT(Ask("GET", "/healthz"), HasSubstr("200 OK"));
-  health_.AddHeartbeat("cpu", [] { return absl::Hours(1); });
+  health_.AddHeartbeat("cpu", {}, [] { return absl::Hours(1); });
   EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 503 "));
 }
 

@@ -27,7 +27,7 @@ class MetricsTest : public testing::Test {
 };
 
 TEST_F(MetricsTest, EveryProcessTellsAboutItself) {
-  health_.AddHeartbeat("cpu", [] { return absl::Milliseconds(1500); });
+  health_.AddHeartbeat("cpu", {}, [] { return absl::Milliseconds(1500); });
   const std::string text = metrics_.Text();
   EXPECT_THAT(text, HasSubstr("tandem_build_info{backend=\"cpu\",commit=\""));
   EXPECT_THAT(text, HasSubstr("torch=\"1.13.1\",version=\"0.1.0\"} 1\n"));

@@ -75,6 +75,19 @@ TEST_F(RunProgramDeathTest, ASignalWhileLoadingEndsTheProcess) {
               testing::ExitedWithCode(128 + SIGTERM), "ends at once");
 }
 
+TEST_F(RunProgramDeathTest, ASignalOnceServingEndsAWaitThatComesLater) {
+  EXPECT_EXIT(std::_Exit(RunProgram([](StopSignal& stop) {
+                stop.Serving();
+                kill(getpid(), SIGTERM);
+                kill(getpid(), SIGINT);  // other signals do not queue up
+                // Both have been received before Wait is called.
+                stop.hurry().WaitForNotification();
+                stop.Wait();
+                return absl::OkStatus();
+              })),
+              testing::ExitedWithCode(0), "stops; a second signal cancels");
+}
+
 TEST_F(RunProgramDeathTest, AFailureIsOneLineAndAnExitCode) {
   EXPECT_EXIT(
       std::_Exit(RunProgram([](StopSignal&) {
