@@ -12,7 +12,7 @@ grpc_server_call_duration_seconds grpc_server_calls_started_total
 """
 COMPUTES = """
 tandem_engine_heartbeat_age_seconds tandem_model_load_seconds
-tandem_device_memory_bytes tandem_numeric_faults_total tandem_device_oom_total
+tandem_device_memory_bytes tandem_device_info tandem_numeric_faults_total tandem_device_oom_total
 tandem_queue_depth tandem_queue_limit
 """
 GATEWAY = """
@@ -36,7 +36,7 @@ tandem_embedding_transfer_bytes_total tandem_embedding_transfer_errors_total
 tandem_llm_requests_running tandem_llm_requests_waiting
 tandem_kv_cache_usage_ratio tandem_kv_cache_blocks tandem_kv_cache_blocks_free
 tandem_preemptions_total tandem_cancelled_requests_total
-tandem_tokens_after_cancel_total
+tandem_tokens_after_cancel_total grpc_client_attempt_duration_seconds
 """
 STAGES = """
 parse image_decode preprocess encode_queue encode transfer decode_queue prefill
@@ -84,9 +84,12 @@ class AdminTest(TandemTest):
         for target in (gateway, serve):
             self.ask(target, "Hello, who are you?", tokens=5)
             answer = self.ask(target, "--image", picture, "Look.", tokens=5)
-            self.assertEqual(self.chat(target, "--json", "--image", bad, "Look.").code, 1)
+            self.assertEqual(self.chat(target, "--json", "--image", bad, "Look.").code, 78)
         self.check_gateway(gateway.metrics())
         self.check_gateway(serve.metrics())
+        for program in (self.llm, self.vision, serve):
+            device = 'tandem_device_info{name="cpu",uuid="",vendor="none"}'
+            self.assertEqual(program.metrics()[device], 1)
         for program in (self.llm, serve):
             self.check_llm(program.metrics(), answer.json["usage"])
         for program in (self.vision, serve):

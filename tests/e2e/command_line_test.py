@@ -2,6 +2,7 @@
 `tandem tiles` and `tandem models` print."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ T1 = str(MODELS / "t1-custom")
 class CommandLineTest(TandemTest):
     def run_program(self, *arguments, environment=None):
         return subprocess.run(
-            [BIN / arguments[0], *map(str, arguments[1:])],
+            [BIN / arguments[0], *map(os.fsencode, map(str, arguments[1:]))],
             capture_output=True,
             timeout=HANG,
             stdin=subprocess.DEVNULL,
@@ -29,7 +30,8 @@ class CommandLineTest(TandemTest):
         error = done.stderr.decode(errors="replace")
         self.assertEqual(done.returncode, code, error)
         self.assertEqual(done.stdout, b"")
-        lines = [x for x in error.splitlines() if " INFO " not in x]
+        logged = (" INFO ", "backend is not ready")
+        lines = [x for x in error.splitlines() if not any(y in x for y in logged)]
         self.assertEqual(len(lines), 1, error)
         for word in says:
             self.assertIn(word, lines[0])
@@ -38,6 +40,12 @@ class CommandLineTest(TandemTest):
     def serve_commands(self):
         ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
         return [[name, *ports] for name in SERVICES] + [["tandem", "serve", *ports]]
+
+    def all_commands(self):
+        """What starts each program that serves, on ports of its own."""
+        ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
+        gateway = ["tandem-gateway", *ports, "--llm", "127.0.0.1:1"]
+        return [[*x, "--model", T1] for x in self.serve_commands()] + [gateway]
 
     def test_unknown_options_are_named_with_a_guess(self):
         for program in (*SERVICES, "tandem-gateway"):
@@ -76,15 +84,35 @@ class CommandLineTest(TandemTest):
     def test_a_port_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = "127.0.0.1:%d" % taken.getsockname()[1]
-            for command in self.serve_commands():
-                with self.subTest(command[0]):
-                    listen = [x for x in command if x not in ("--listen", "127.0.0.1:0", "--admin-listen")]
-                    self.assert_refused(
-                        *listen, "--model", T1, "--listen", address,
-                        "--admin-listen", "127.0.0.1:0", says=[address])  # fmt: skip
-                    self.assert_refused(
-                        *listen, "--model", T1, "--listen", "127.0.0.1:0",
-                        "--admin-listen", address, says=[address])  # fmt: skip
+            for command in self.all_commands():
+                for option in ("--listen", "--admin-listen"):
+                    with self.subTest(command[0], option=option):
+                        busy = list(command)
+                        busy[busy.index(option) + 1] = address
+                        self.assert_refused(*busy, says=[address])
+
+    def test_a_wrong_config_file_or_key_is_named_by_every_program(self):
+        unknown = self.folder / "unknown.toml"
+        unknown.write_text('lissten = "127.0.0.1:1"\n')
+        chat = ["tandem", "chat", "--model", T1, "Hi"]
+        tiles = ["tandem", "tiles", self.picture(330, 310), "--out", self.folder]
+        models = ["tandem", "models", T1]
+        for command in [*self.all_commands(), chat, tiles, models]:
+            with self.subTest(command[:2]):
+                for file, words in (
+                    (unknown, ["line 1", "unknown key lissten"]),
+                    (self.folder / "none.toml", ["cannot read"]),
+                ):
+                    self.assert_refused(*command, "--config", file, says=[str(file), *words])
+
+    def test_max_tiles_of_0_are_refused_alike_everywhere(self):
+        chat = ["tandem", "chat", "--model", T1, "Hi"]
+        tiles = ["tandem", "tiles", self.picture(330, 310), "--out", self.folder]
+        for command in [*self.serve_commands(), chat, tiles]:
+            with self.subTest(command[:2]):
+                self.assert_refused(
+                    *command, environment={"TANDEM_MAX_TILES": "0"},
+                    says=["TANDEM_MAX_TILES: 0 is outside [1, 40]"])  # fmt: skip
 
     def test_values_out_of_range_name_value_and_bound(self):
         chat = ["tandem", "chat", "--model", T1]
@@ -106,12 +134,15 @@ class CommandLineTest(TandemTest):
         for command in self.serve_commands():
             with self.subTest(command[0]):
                 self.assert_refused(
-                    *command, "--model", T1, "--device", "cuda:0", says=["cuda:0", "cpu"]
-                )
+                    *command, "--model", T1, "--device", "cuda:0",
+                    says=["--device: ", "cuda:0", "cpu"])  # fmt: skip
         for option in ("--vision-device", "--llm-device"):
             self.assert_refused(
-                "tandem", "serve", "--model", T1, option, "cuda:1", says=["cuda:1", "cpu"]
-            )
+                "tandem", "serve", "--model", T1, "--admin-listen", "127.0.0.1:0", option,
+                "cuda:1", says=[option + ": ", "cuda:1", "cpu"])  # fmt: skip
+        self.assert_refused(
+            "tandem", "chat", "--model", T1, "--device", "cuda:0", "Hi",
+            says=["--device: ", "cuda:0", "cpu"])  # fmt: skip
 
     def test_chat_teaches_which_model(self):
         self.assert_refused("tandem", "chat", "Hi", says=["--model", "--connect"])
@@ -119,6 +150,19 @@ class CommandLineTest(TandemTest):
             "tandem", "chat", "--model", T1, "--connect", "127.0.0.1:1", "Hi",
             says=["--model", "--connect"])  # fmt: skip
         self.assert_refused("tandem", "chat", "--model", T1, "--json", says=["PROMPT"])
+
+    def test_the_command_line_says_which_model_whatever_the_environment_says(self):
+        self.assert_refused(
+            "tandem", "chat", "--connect", "127.0.0.1:1", "Hi", code=1,
+            environment={"TANDEM_MODEL": "/nowhere"}, says=["UNAVAILABLE"])  # fmt: skip
+        done = self.run_program(
+            "tandem", "chat", "--model", T1, "--max-tokens", "2", "Hi",
+            environment={"TANDEM_CONNECT": "127.0.0.1:1"})  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_refused(
+            "tandem", "chat", "Hi",
+            environment={"TANDEM_MODEL": T1, "TANDEM_CONNECT": "127.0.0.1:1"},
+            says=["TANDEM_MODEL", "TANDEM_CONNECT", "exclude"])  # fmt: skip
 
     def test_connect_names_what_is_wrong(self):
         for target in ("nonsense", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "grpc://"):
@@ -136,6 +180,22 @@ class CommandLineTest(TandemTest):
             self.assert_refused(
                 "tandem", "chat", "--model", T1, "--json", "--image", path, "Hi", says=[path]
             )
+
+    def test_pictures_and_texts_are_looked_at_before_a_model_is_loaded(self):
+        # A model that cannot be loaded would be the error that is reported.
+        chat = ["tandem", "chat", "--model", "/nowhere", "--json"]
+        gif = str(DATA / "bad_images/foreign_gif.bin")
+        self.assert_refused(
+            *chat, "--image", gif, "Hi", says=[gif, "IMAGE_UNSUPPORTED_FORMAT"])  # fmt: skip
+        latin = os.fsdecode(b"caf\xe9")
+        self.assert_refused(*chat, latin, says=["PROMPT: "])
+        self.assert_refused(*chat, "--system", latin, "Hi", says=["--system: "])
+
+    def test_a_picture_that_only_its_decoder_finds_broken_is_a_wrong_file_too(self):
+        cut = str(DATA / "bad_images/jpeg_cut_50.bin")
+        self.assert_refused(
+            "tandem", "chat", "--model", T1, "--json", "--image", cut, "Hi",
+            says=[cut, "IMAGE_TRUNCATED"])  # fmt: skip
 
     def test_options_come_from_the_environment_too_and_foreign_ones_do_not_matter(self):
         done = self.run_program(

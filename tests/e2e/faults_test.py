@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import unittest
@@ -9,7 +10,8 @@ import unittest
 from processes import BIN, ENVIRONMENT, HANG, MODELS, Proxy, TandemTest
 
 TILE_BYTES = 256 * 96 * 4  # of model t1 in float32
-LONG = 400  # tokens: still running when something happens to it
+LONG = 4000  # tokens: still running when something happens to it
+FOR_EVER = 30000  # tokens: minutes
 
 
 class FaultsTest(TandemTest):
@@ -109,7 +111,7 @@ class FaultsTest(TandemTest):
         self.assert_idle(gateway, llm)
 
     def test_llm_killed_after_the_first_token_is_a_lost_peer(self):
-        self.cluster()
+        self.cluster(model=self.endless_model())
         chat = self.streaming_chat(self.gateway)
         first = chat.stdout.read(1)
         self.assertTrue(first)
@@ -119,8 +121,8 @@ class FaultsTest(TandemTest):
         self.assertIn(b"UNAVAILABLE PEER_LOST", error)
         self.assertEqual(len(error.splitlines()), 1, error)
 
-    def streaming_chat(self, gateway, tokens=20000):
-        """A chat whose answer is long."""
+    def streaming_chat(self, gateway, tokens=FOR_EVER):
+        """A chat whose answer has so many tokens if the model is endless."""
         chat = subprocess.Popen(
             [BIN / "tandem", "chat", "--connect", gateway.address(), "--temperature",
              "0", "--max-tokens", str(tokens), "Hello, who are you?"],
@@ -134,24 +136,26 @@ class FaultsTest(TandemTest):
     def test_sigterm_lets_the_answer_finish(self):
         for serve in (False, True):
             with self.subTest("tandem serve" if serve else "tandem-gateway"):
-                gateway = self.serving() if serve else self.fresh_gateway()
+                model = self.endless_model()
+                if serve:
+                    gateway = self.serving(model)
+                else:
+                    self.cluster(model=model)
+                    gateway = self.gateway
                 chat = self.streaming_chat(gateway, LONG)
                 first = chat.stdout.read(1)
                 gateway.process.send_signal(signal.SIGTERM)
                 rest, error = chat.communicate(timeout=HANG)
                 self.assertEqual(chat.returncode, 0, error)
                 self.assertEqual(gateway.wait(), 0, gateway.log())
-                again = self.ask(MODELS / "t1-custom", "Hello, who are you?", tokens=LONG)
+                again = self.ask(model, "Hello, who are you?", tokens=LONG)
+                self.assertEqual(len(again.json["token_ids"]), LONG)
                 self.assertEqual((first + rest).decode(), again.json["text"] + "\n")
 
-    def serving(self):
+    def serving(self, model=MODELS / "t1-custom"):
         return self.start(
-            "tandem", "serve", "--model", MODELS / "t1-custom", "--dtype", "float32",
+            "tandem", "serve", "--model", model, "--dtype", "float32",
             "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0").ready()  # fmt: skip
-
-    def fresh_gateway(self):
-        self.cluster()
-        return self.gateway
 
     def test_sigterm_ends_every_program_with_0(self):
         self.cluster()
@@ -159,18 +163,32 @@ class FaultsTest(TandemTest):
             self.assertEqual(program.terminate(), 0, program.log())
 
     def test_a_second_signal_ends_the_answer_too(self):
-        serve = self.serving()
+        serve = self.serving(self.endless_model())
         chat = self.streaming_chat(serve)
         self.assertTrue(chat.stdout.read(1))
+        # Who takes nothing cannot come to the end of the answer.
+        chat.send_signal(signal.SIGSTOP)
         serve.process.send_signal(signal.SIGTERM)
         self.until(lambda: serve.get("/readyz")[0] == 503, "the stop is noticed")
         serve.process.send_signal(signal.SIGTERM)
-        chat.communicate(timeout=HANG)
-        self.assertEqual(chat.returncode, 1)
         self.assertEqual(serve.wait(), 0, serve.log())
+        self.assertIn("cancels calls", serve.log())
+        chat.send_signal(signal.SIGCONT)
+        rest, error = chat.communicate(timeout=HANG)
+        self.assertEqual(chat.returncode, 1)
+        self.assertIn(b"UNAVAILABLE", error)
+
+    def test_a_signal_before_the_backends_are_asked_is_a_stop_like_any_other(self):
+        # It listens, and waits for answers from a backend that gives none.
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            gateway = self.service(
+                "tandem-gateway", "--llm", "127.0.0.1:%d" % mute.getsockname()[1]
+            )
+            gateway.address()
+            self.assertEqual(gateway.terminate(), 0, gateway.log())
 
     def test_ctrl_c_stops_the_answer_everywhere(self):
-        self.cluster()
+        self.cluster(model=self.endless_model())
         chat = self.streaming_chat(self.gateway)
         self.assertTrue(chat.stdout.read(1))
         chat.send_signal(signal.SIGINT)
@@ -179,7 +197,7 @@ class FaultsTest(TandemTest):
         self.assert_idle(self.gateway, self.llm, self.vision)
 
     def test_a_client_that_is_killed_leaves_nothing_behind(self):
-        self.cluster()
+        self.cluster(model=self.endless_model())
         chat = self.streaming_chat(self.gateway)
         self.assertTrue(chat.stdout.read(1))
         os.kill(chat.pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -50,6 +51,19 @@ def synthetic_png(width, height):
         + chunk(b"IDAT", zlib.compress(bytes(rows), 1))
         + chunk(b"IEND", b"")
     )
+
+
+def make_endless_model(folder):
+    """Model t1 with an output layer that gives control words no score, so that a
+    greedy answer ends only where its tokens do."""
+    shutil.copytree(MODELS / "t1-custom", folder)
+    first_control_word, vocabulary, row_bytes = 476, 512, 96 * 2
+    with open(folder / "model.safetensors", "r+b") as file:
+        header_bytes = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(header_bytes))
+        start = header["language_model.lm_head.weight"]["data_offsets"][0]
+        file.seek(8 + header_bytes + start + first_control_word * row_bytes)
+        file.write(bytes((vocabulary - first_control_word) * row_bytes))
 
 
 class Program:
@@ -251,14 +265,16 @@ class TandemTest(unittest.TestCase):
         self.addCleanup(proxy.close)
         return proxy
 
-    def cluster(self, vision_options=(), through=None):
+    def cluster(self, through=None, model="t1-custom"):
         """vision, llm and gateway; `through` makes a proxy before the llm's."""
-        self.vision = self.model_service("tandem-vision", *vision_options)
+        self.vision = self.model_service("tandem-vision", model=model)
         seen_by_llm = self.vision.address()
         if through:
             self.vision_proxy = through(seen_by_llm)
             seen_by_llm = self.vision_proxy.address
-        self.llm = self.model_service("tandem-llm", "--vision", seen_by_llm)
+        self.llm = self.model_service(
+            "tandem-llm", "--vision", seen_by_llm, model=model
+        )
         self.gateway = self.gateway_of([self.vision], self.llm)
 
     def gateway_of(self, visions, llm):
@@ -267,6 +283,12 @@ class TandemTest(unittest.TestCase):
             options += ["--vision", vision.ready().address()]
         options += ["--llm", llm.ready().address()]
         return self.service("tandem-gateway", *options).ready()
+
+    def endless_model(self):
+        folder = self.folder / "endless"
+        if not folder.exists():
+            make_endless_model(folder)
+        return folder
 
     def picture(self, width, height):
         path = self.folder / f"{width}x{height}.png"
