@@ -15,6 +15,7 @@ namespace {
 // trailers, the least that a peer accepts.
 constexpr size_t kMaxMessageBytes = 768;
 constexpr size_t kMaxFieldBytes = 256;
+constexpr size_t kMaxNameBytes = 128;  // of a resource, a request
 constexpr size_t kMaxDescriptionBytes = 512;
 constexpr size_t kMaxMetadataBytes = 768;  // keys and values together
 constexpr char kEllipsis[] = "...";
@@ -85,6 +86,35 @@ void SetField(absl::string_view field, absl::string_view description,
   SetDetail(request, status);
 }
 
+void SetResource(absl::string_view type, absl::string_view name,
+                 absl::Status& status) {
+  google::rpc::ResourceInfo info;
+  info.set_resource_type(std::string(type));
+  info.set_resource_name(Clean(name, kMaxNameBytes));
+  SetDetail(info, status);
+}
+
+// What a reason promises beside its ErrorInfo.
+void SetDetailOf(absl::string_view reason, const ErrorMetadata& metadata,
+                 absl::Status& status) {
+  const auto value = [&](const char* key) {
+    const auto found = metadata.find(key);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  if (reason == reason::kModelNotFound) {
+    SetResource("model", value("model"), status);
+  } else if (reason == reason::kEmbeddingExpired) {
+    SetResource("image", value("image"), status);
+  } else if (reason == reason::kEmbeddingIncompatible) {
+    google::rpc::PreconditionFailure failure;
+    auto* violation = failure.add_violations();
+    violation->set_type(reason::kEmbeddingIncompatible);
+    violation->set_subject(Clean(value("check"), kMaxNameBytes));
+    violation->set_description(Clean(status.message(), kMaxFieldBytes));
+    SetDetail(failure, status);
+  }
+}
+
 }  // namespace
 
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
@@ -103,6 +133,7 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
     (*info.mutable_metadata())[clean_key] = clean_value;
   }
   SetDetail(info, status);
+  SetDetailOf(reason, metadata, status);
   return status;
 }
 
@@ -133,6 +164,14 @@ absl::Status RetryableError(absl::StatusCode code, absl::string_view reason,
   return status;
 }
 
+absl::Status WithRequestId(absl::Status status, absl::string_view request_id) {
+  if (status.ok()) return status;
+  google::rpc::RequestInfo info;
+  info.set_request_id(Clean(request_id, kMaxNameBytes));
+  SetDetail(info, status);
+  return status;
+}
+
 std::string ErrorReason(const absl::Status& status) {
   const auto info = GetDetail<google::rpc::ErrorInfo>(status);
   return info ? info->reason() : "";
@@ -149,6 +188,11 @@ absl::optional<absl::Duration> RetryDelay(const absl::Status& status) {
   if (!info || !info->has_retry_delay()) return absl::nullopt;
   return absl::Seconds(info->retry_delay().seconds()) +
          absl::Nanoseconds(info->retry_delay().nanos());
+}
+
+std::string ErrorRequestId(const absl::Status& status) {
+  const auto info = GetDetail<google::rpc::RequestInfo>(status);
+  return info ? info->request_id() : "";
 }
 
 std::string ErrorField(const absl::Status& status) {

@@ -38,9 +38,11 @@ inline constexpr char kInternal[] = "INTERNAL";
 using ErrorMetadata = std::map<std::string, std::string>;
 
 // A status of `code` whose payload is a google.rpc.ErrorInfo: `reason` (above)
-// and every variable that the message mentions. Message and metadata are cut so
-// that the whole stays under 4 KiB: a peer drops larger trailers and the code
-// with them.
+// and every variable that the message mentions. MODEL_NOT_FOUND and
+// EMBEDDING_EXPIRED have a google.rpc.ResourceInfo too (metadata "model", else
+// "image", names it), EMBEDDING_INCOMPATIBLE a PreconditionFailure (of metadata
+// "check"). Message and metadata are cut so that the whole stays under 4 KiB: a
+// peer drops larger trailers and the code with them.
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message, ErrorMetadata metadata = {});
 
@@ -58,10 +60,14 @@ absl::Status RetryableError(absl::StatusCode code, absl::string_view reason,
                             absl::string_view message, absl::Duration delay,
                             ErrorMetadata metadata = {});
 
+// `status` with a google.rpc.RequestInfo that names the request; OK stays OK.
+absl::Status WithRequestId(absl::Status status, absl::string_view request_id);
+
 // What was given to the functions above; empty where a status carries none.
 std::string ErrorReason(const absl::Status& status);
 ErrorMetadata ErrorMetadataOf(const absl::Status& status);
 absl::optional<absl::Duration> RetryDelay(const absl::Status& status);
+std::string ErrorRequestId(const absl::Status& status);
 // The field of the first violation of a BadRequest.
 std::string ErrorField(const absl::Status& status);
 

@@ -235,12 +235,22 @@ GrpcHost::~GrpcHost() {
 // gRPC's health service calls "" healthy from the start: Build reports at once.
 void GrpcHost::Report(const Health::State& state) {
   grpc::HealthCheckServiceInterface& health = *server_->GetHealthCheckService();
+  const auto set = [&](const std::string& name, bool serving) {
+    const auto [last, is_new] = reported_.try_emplace(name, serving);
+    if (!is_new && last->second == serving) return;
+    last->second = serving;
+    health.SetServingStatus(name, serving);
+  };
   const bool ready = state.live && state.ready;
-  health.SetServingStatus("", ready);
-  health.SetServingStatus("readiness", ready);
-  health.SetServingStatus("liveness", state.live);
-  for (const Service& service : services_)
-    health.SetServingStatus(service.name, ready);
+  set("", ready);
+  set("readiness", ready);
+  set("liveness", state.live);
+  for (const Service& service : services_) {
+    set(service.name, ready);
+    if (service.part.empty()) continue;
+    set(absl::StrCat(service.name, "/", service.part),
+        ready && service.part_ready());
+  }
 }
 
 void GrpcHost::FollowHealth() {
@@ -248,11 +258,8 @@ void GrpcHost::FollowHealth() {
   Health::State last = health_.Get();
   Report(last);
   while (!stopping_) {
-    const Health::State now =
-        health_.WaitForChange(last, options_.health_period, stopping_);
-    if (now == last) continue;
-    Report(now);
-    last = now;
+    last = health_.WaitForChange(last, options_.health_period, stopping_);
+    Report(last);
   }
 }
 

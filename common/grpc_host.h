@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,8 +27,9 @@ namespace tandem {
 // call.
 //
 // Health service names: "" and "readiness" (takes calls), "liveness" (its
-// engines move), and each service's own name (takes calls). They follow
-// `health`, and turn NOT_SERVING for good when Shutdown begins.
+// engines move), each service's own name (takes calls), and that of a part of
+// it (SERVICE/PART: takes calls, and this part of them can be answered). They
+// follow `health`, and turn NOT_SERVING for good when Shutdown begins.
 class GrpcHost {
  public:
   struct Options {
@@ -49,6 +52,10 @@ class GrpcHost {
     std::string name;  // VisionService::service_full_name()
     grpc::Service* service;
     CallGate* gate;
+    // Empty: no part has a health name of its own.
+    std::string part = "";
+    // Looked at several times a second, from the host's own thread.
+    std::function<bool()> part_ready = nullptr;
   };
 
   // Everything borrowed must outlive the host. FAILED_PRECONDITION when the
@@ -92,6 +99,8 @@ class GrpcHost {
   const std::shared_ptr<InFlight> in_flight_;  // shared with the interceptor
   std::unique_ptr<grpc::Server> server_;
   std::optional<HostPort> address_;
+  // Of each health name; the health thread's, once it runs.
+  std::map<std::string, bool> reported_;
   std::atomic<bool> stopping_ = false;
   std::thread health_thread_;
 };

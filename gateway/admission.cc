@@ -20,7 +20,14 @@ absl::Status Refuse(absl::string_view what, int64_t bound) {
 Admission::Admission(Options options, GatewayMetrics& metrics)
     : options_(options), metrics_(metrics) {}
 
-Admission::Ticket::~Ticket() { admission_.Leave(*this); }
+Admission::Ticket::~Ticket() {
+  GiveBack();
+  admission_.TellAdmitted();
+}
+
+void Admission::Ticket::GiveBack() {
+  if (!std::exchange(given_back_, true)) admission_.Leave(*this);
+}
 
 void Admission::Ticket::ReleaseImages() {
   absl::MutexLock lock(&admission_.mutex_);
@@ -41,7 +48,8 @@ absl::StatusOr<std::unique_ptr<Admission::Ticket>> Admission::Enter(
     if (!has_place &&
         static_cast<int>(waiting_.size()) >= options_.max_queued) {
       metrics_.admission_rejections[Rejection::kQueueFull].Increment();
-      return Refuse("too many requests wait", options_.max_queued);
+      return Refuse("too many requests are here already",
+                    options_.max_in_flight + options_.max_queued);
     }
     image_bytes_ += image_bytes;
     ticket->image_bytes_ = image_bytes;
@@ -58,27 +66,26 @@ absl::StatusOr<std::unique_ptr<Admission::Ticket>> Admission::Enter(
 }
 
 void Admission::Leave(Ticket& ticket) {
-  {
-    absl::MutexLock lock(&mutex_);
-    image_bytes_ -= ticket.image_bytes_;
-    if (!ticket.in_flight_) {
-      waiting_.remove(&ticket);
-      return;
-    }
-    --in_flight_;
-    if (!waiting_.empty()) {
-      Ticket* next = waiting_.front();
-      waiting_.pop_front();
-      ++in_flight_;
-      next->in_flight_ = true;
-      admitted_.push_back(std::move(next->admitted_));
-    }
-    if (admitted_.empty() || std::exchange(telling_, true)) return;
+  absl::MutexLock lock(&mutex_);
+  image_bytes_ -= ticket.image_bytes_;
+  if (!ticket.in_flight_) {
+    waiting_.remove(&ticket);
+    return;
   }
-  TellAdmitted();
+  --in_flight_;
+  if (waiting_.empty()) return;
+  Ticket* next = waiting_.front();
+  waiting_.pop_front();
+  ++in_flight_;
+  next->in_flight_ = true;
+  admitted_.push_back(std::move(next->admitted_));
 }
 
 void Admission::TellAdmitted() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(telling_, true)) return;
+  }
   while (true) {
     std::function<void()> admitted;
     {

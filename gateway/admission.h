@@ -32,6 +32,10 @@ class Admission {
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
 
+    // Gives the place back now; who gets it is called back by the destructor,
+    // or by another thread meanwhile. Twice is once.
+    void GiveBack();
+
     // The images are no longer needed (the first token has been sent).
     void ReleaseImages();
 
@@ -42,6 +46,7 @@ class Admission {
     Admission& admission_;
     int64_t image_bytes_;
     bool in_flight_ = false;
+    bool given_back_ = false;
     std::function<void()> admitted_;  // while it waits
   };
 

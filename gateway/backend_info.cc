@@ -1,10 +1,7 @@
-// How the two backends are asked, and whether their answers fit together.
-#include <algorithm>
+// How the two backends are asked.
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "common/channel.h"
-#include "common/errors.h"
 #include "common/grpc_status.h"
 #include "gateway/backend_pool.h"
 #include "grpcpp/client_context.h"
@@ -59,17 +56,6 @@ BackendPool::Ask AskWith() {
   };
 }
 
-template <class Value>
-absl::Status Compare(absl::string_view what, const Value& vision,
-                     const Value& llm) {
-  if (vision == llm) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, reason::kEmbeddingIncompatible,
-      absl::StrCat("vision and llm service do not fit together: ", what, " is ",
-                   vision, " there and ", llm, " here"),
-      {{"check", std::string(what)}});
-}
-
 }  // namespace
 
 BackendPool::Ask AskVision() {
@@ -80,35 +66,6 @@ BackendPool::Ask AskVision() {
 BackendPool::Ask AskLlm() {
   return AskWith<v1::LlmService, v1::GetLlmInfoRequest,
                  v1::GetLlmInfoResponse>();
-}
-
-absl::Status CheckPairing(const v1::ServiceInfo& vision,
-                          const v1::ServiceInfo& llm,
-                          bool allow_shared_device) {
-  for (const absl::Status& status :
-       {Compare("fingerprint", vision.fingerprint(), llm.fingerprint()),
-        Compare("profile", v1::Profile_Name(vision.profile()),
-                v1::Profile_Name(llm.profile())),
-        Compare("dtype", v1::DType_Name(vision.dtype()),
-                v1::DType_Name(llm.dtype())),
-        Compare("hidden_size", vision.hidden_size(), llm.hidden_size()),
-        Compare("tokens_per_tile", vision.tokens_per_tile(),
-                llm.tokens_per_tile()),
-        Compare("tile_size", vision.tile_size(), llm.tile_size())}) {
-    if (!status.ok()) return status;
-  }
-  if (allow_shared_device) return absl::OkStatus();
-  for (const std::string& card : vision.card_ids()) {
-    if (std::find(llm.card_ids().begin(), llm.card_ids().end(), card) !=
-        llm.card_ids().end()) {
-      return MakeError(
-          absl::StatusCode::kFailedPrecondition, reason::kEmbeddingIncompatible,
-          absl::StrCat("vision and llm service compute on the same card ", card,
-                       "; --allow-shared-device permits it"),
-          {{"check", "card_ids"}, {"card", card}});
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace tandem

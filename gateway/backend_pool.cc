@@ -3,18 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
 #include "common/log.h"
-#include "common/resolve_target.h"
 #include "common/status_macros.h"
 
 namespace tandem {
 namespace {
 
-// FNV-1a: a hash that all gateways and all builds agree on.
+// FNV-1a and the last step of MurmurHash3, without which addresses that differ
+// in their last digits come in nearly the same order for every key: a hash that
+// all gateways and all builds agree on.
 uint64_t StableHash(absl::string_view key, absl::string_view address) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (const absl::string_view part : {key, absl::string_view("/"), address}) {
@@ -22,7 +24,13 @@ uint64_t StableHash(absl::string_view key, absl::string_view address) {
       hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
     }
   }
-  return hash ^ (hash >> 32);
+  hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDu;
+  hash = (hash ^ (hash >> 33)) * 0xC4CEB9FE1A85EC53u;
+  return hash ^ (hash >> 33);
+}
+
+bool IsName(const BackendTarget& target) {
+  return target.channel == nullptr && absl::StartsWith(target.name, "dns:///");
 }
 
 }  // namespace
@@ -39,10 +47,15 @@ BackendPool::Lease& BackendPool::Lease::operator=(Lease&& other) noexcept {
 }
 
 void BackendPool::Lease::Reset() {
-  if (replica_ == nullptr) return;
-  absl::MutexLock lock(&pool_->mutex_);
-  --replica_->calls_;
+  EndCall();
   replica_ = nullptr;
+}
+
+void BackendPool::Lease::EndCall() {
+  if (pool_ == nullptr) return;
+  absl::MutexLock lock(&pool_->mutex_);
+  --replica_->new_calls_;
+  pool_ = nullptr;
 }
 
 BackendPool::BackendPool(Options options, Ask ask, GatewayMetrics& metrics,
@@ -51,15 +64,24 @@ BackendPool::BackendPool(Options options, Ask ask, GatewayMetrics& metrics,
       ask_(std::move(ask)),
       metrics_(metrics),
       grpc_metrics_(grpc_metrics),
-      service_name_(options_.kind == Backend::kVision ? "vision" : "llm"),
-      thread_([this] { Loop(); }) {}
+      service_name_(options_.kind == Backend::kVision ? "vision" : "llm") {
+  SetReplicas();  // those that need no look-up are asked at once
+  if (std::any_of(options_.targets.begin(), options_.targets.end(), IsName)) {
+    resolving_ = std::thread([this] { ResolveLoop(); });
+  } else {
+    absl::MutexLock lock(&mutex_);
+    resolved_ = true;
+  }
+  asking_ = std::thread([this] { AskLoop(); });
+}
 
 BackendPool::~BackendPool() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  thread_.join();
+  if (resolving_.joinable()) resolving_.join();
+  asking_.join();
   // Each question ends within its own deadline.
   absl::MutexLock lock(&mutex_);
   const auto none_asking = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -68,36 +90,61 @@ BackendPool::~BackendPool() {
   mutex_.Await(absl::Condition(&none_asking));
 }
 
-void BackendPool::Loop() {
+// On a thread of its own: the system's resolver may block for many seconds, and
+// who is known must be asked meanwhile.
+void BackendPool::ResolveLoop() {
   while (true) {
-    ResolveTargets();
-    AskAll();
+    Resolve();
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.ask_every);
+    mutex_.AwaitWithTimeout(absl::Condition(&stopping_),
+                            options_.resolve_every);
     if (stopping_) return;
   }
 }
 
-std::vector<BackendTarget> BackendPool::Addresses() {
-  std::vector<BackendTarget> addresses;
+// One name after the other: each is asked as soon as it is found.
+void BackendPool::Resolve() {
   for (const BackendTarget& target : options_.targets) {
-    if (target.channel != nullptr) {
-      addresses.push_back(target);
-      continue;
-    }
-    std::vector<std::string> found = ResolveTarget(target.name);
+    if (!IsName(target)) continue;
+    std::vector<std::string> found = options_.resolve(target.name);
     // A name that resolves to nothing keeps its old addresses until they prove
     // dead.
-    std::vector<std::string>& last = last_found_[target.name];
-    if (!found.empty()) last = std::move(found);
-    for (const std::string& address : last) {
-      addresses.push_back({address, nullptr});
+    if (found.empty()) continue;
+    last_found_[target.name] = std::move(found);
+    SetReplicas();
+  }
+  absl::MutexLock lock(&mutex_);
+  resolved_ = true;
+}
+
+void BackendPool::AskLoop() {
+  while (true) {
+    AskAll();
+    absl::MutexLock lock(&mutex_);
+    const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return stopping_ || has_new_;
+    };
+    mutex_.AwaitWithTimeout(absl::Condition(&wanted), options_.ask_every);
+    if (stopping_) return;
+  }
+}
+
+std::vector<BackendTarget> BackendPool::Addresses() const {
+  std::vector<BackendTarget> addresses;
+  for (const BackendTarget& target : options_.targets) {
+    if (!IsName(target)) {
+      addresses.push_back(target);
+    } else if (const auto found = last_found_.find(target.name);
+               found != last_found_.end()) {
+      for (const std::string& address : found->second) {
+        addresses.push_back({address, nullptr});
+      }
     }
   }
   return addresses;
 }
 
-void BackendPool::ResolveTargets() {
+void BackendPool::SetReplicas() {
   const std::vector<BackendTarget> addresses = Addresses();
   const auto find = [](const std::vector<ReplicaPtr>& replicas,
                        const std::string& address) {
@@ -107,7 +154,6 @@ void BackendPool::ResolveTargets() {
                         });
   };
   absl::MutexLock lock(&mutex_);
-  resolved_ = true;
   std::vector<ReplicaPtr> replicas;
   for (const BackendTarget& address : addresses) {
     // What two targets name is one replica.
@@ -121,6 +167,7 @@ void BackendPool::ResolveTargets() {
         address.name, address.channel != nullptr
                           ? address.channel
                           : MakeChannel(address.name, grpc_metrics_)));
+    has_new_ = true;
   }
   replicas_ = std::move(replicas);
   UpdateGauges();
@@ -130,6 +177,7 @@ void BackendPool::AskAll() {
   std::vector<ReplicaPtr> to_ask;
   {
     absl::MutexLock lock(&mutex_);
+    has_new_ = false;
     for (const ReplicaPtr& replica : replicas_) {
       if (std::exchange(replica->being_asked_, true)) continue;
       ++num_asking_;
@@ -168,11 +216,14 @@ void BackendPool::Answered(const ReplicaPtr& replica,
   replica->asked_ = true;
   replica->unreachable_ = false;
   replica->state_ = std::move(state);
-  if (info.ok()) replica->info_ = *std::move(info);
+  if (info.ok()) {
+    replica->info_ = *std::move(info);
+    replica->new_calls_ = 0;
+  }
   UpdateGauges();
 }
 
-void BackendPool::WaitUntilAsked(absl::Duration timeout) const {
+bool BackendPool::WaitUntilAsked(absl::Duration timeout) const {
   absl::MutexLock lock(&mutex_);
   const auto all_asked = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return resolved_ && std::all_of(replicas_.begin(), replicas_.end(),
@@ -180,7 +231,7 @@ void BackendPool::WaitUntilAsked(absl::Duration timeout) const {
                                       return replica->asked_;
                                     });
   };
-  mutex_.AwaitWithTimeout(absl::Condition(&all_asked), timeout);
+  return mutex_.AwaitWithTimeout(absl::Condition(&all_asked), timeout);
 }
 
 absl::StatusOr<std::vector<BackendPool::ReplicaPtr>> BackendPool::Candidates(
@@ -222,26 +273,43 @@ absl::StatusOr<BackendPool::Lease> BackendPool::Pick(absl::string_view key,
       return replica->address() == avoid;
     });
   }
-  if (!key.empty()) {
-    std::sort(candidates.begin(), candidates.end(),
-              [&](const ReplicaPtr& a, const ReplicaPtr& b) {
-                return StableHash(key, a->address()) >
-                       StableHash(key, b->address());
-              });
-    candidates.resize(std::min<size_t>(candidates.size(), 2));
-  }
-  const ReplicaPtr& best =
-      *std::min_element(candidates.begin(), candidates.end(),
-                        [](const ReplicaPtr& a, const ReplicaPtr& b) {
-                          return std::pair(a->calls_, a->info_->load) <
-                                 std::pair(b->calls_, b->info_->load);
-                        });
+  const ReplicaPtr best = Choose(key, std::move(candidates));
   Lease lease;
   lease.pool_ = this;
   lease.replica_ = best;
   lease.info_ = *best->info_;
-  ++best->calls_;
+  ++best->new_calls_;
   return lease;
+}
+
+void BackendPool::Sort(absl::string_view key,
+                       std::vector<ReplicaPtr>& replicas) {
+  std::sort(replicas.begin(), replicas.end(),
+            [&](const ReplicaPtr& a, const ReplicaPtr& b) {
+              return StableHash(key, a->address()) >
+                     StableHash(key, b->address());
+            });
+}
+
+BackendPool::ReplicaPtr BackendPool::Choose(
+    absl::string_view key, std::vector<ReplicaPtr> candidates) const {
+  if (!key.empty()) {
+    Sort(key, candidates);
+    if (options_.kind == Backend::kLlm) {
+      double sum = 0;
+      for (const ReplicaPtr& replica : candidates) sum += replica->Load();
+      const double most =
+          1.25 * sum / static_cast<double>(candidates.size()) + 1;
+      return *std::find_if(
+          candidates.begin(), candidates.end(),
+          [&](const ReplicaPtr& replica) { return replica->Load() <= most; });
+    }
+    candidates.resize(std::min<size_t>(candidates.size(), 2));
+  }
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [](const ReplicaPtr& a, const ReplicaPtr& b) {
+                             return a->Load() < b->Load();
+                           });
 }
 
 void BackendPool::MarkUnreachable(const Replica& replica) {

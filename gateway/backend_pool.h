@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -17,6 +18,7 @@
 #include "absl/types/optional.h"
 #include "common/grpc_metrics.h"
 #include "common/metrics.h"
+#include "common/resolve_target.h"
 #include "grpcpp/channel.h"
 #include "tandem/v1/types.pb.h"
 
@@ -56,11 +58,13 @@ class Replica {
   bool asked_ = false;
   bool being_asked_ = false;
   bool unreachable_ = false;  // for a call, after it had said that it is ready
-  int calls_ = 0;
+  int new_calls_ = 0;         // ours: begun less ended since its last answer
+
+  int Load() const { return std::max(0, info_->load + new_calls_); }
 };
 
-// The replicas of one service: asks each for its state every second, keeps one
-// channel an address, and picks. Thread-safe.
+// The replicas of one service: looks their names up, asks each for its state
+// every second, keeps one channel an address, and picks. Thread-safe.
 class BackendPool {
  public:
   // Asks a replica; must call back exactly once, within the deadline.
@@ -73,6 +77,10 @@ class BackendPool {
     std::vector<BackendTarget> targets;
     absl::Duration ask_every = absl::Seconds(1);
     absl::Duration ask_timeout = absl::Seconds(2);
+    // The addresses behind a "dns:///" name; may block as long as it likes.
+    std::function<std::vector<std::string>(const std::string&)> resolve =
+        [](const std::string& name) { return ResolveTarget(name); };
+    absl::Duration resolve_every = absl::Seconds(5);
   };
   // Everything borrowed must outlive the pool. `grpc_metrics` may be null.
   BackendPool(Options options, Ask ask, GatewayMetrics& metrics,
@@ -82,9 +90,9 @@ class BackendPool {
   BackendPool(const BackendPool&) = delete;
   BackendPool& operator=(const BackendPool&) = delete;
 
-  // Waits until every replica has been asked once, whatever the answer, or
-  // `timeout`.
-  void WaitUntilAsked(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits until every name has been looked up and every replica asked once,
+  // whatever the answer; false after `timeout`.
+  bool WaitUntilAsked(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // A call on a replica; less of them make it more likely to be picked.
   class Lease {
@@ -94,6 +102,8 @@ class BackendPool {
     Lease& operator=(Lease&& other) noexcept;
     ~Lease() { Reset(); }
     void Reset();
+    // The replica stays; the call no longer counts.
+    void EndCall();
     explicit operator bool() const { return replica_ != nullptr; }
     const Replica& operator*() const { return *replica_; }
     const Replica* operator->() const { return replica_.get(); }
@@ -102,7 +112,7 @@ class BackendPool {
 
    private:
     friend class BackendPool;
-    BackendPool* pool_ = nullptr;
+    BackendPool* pool_ = nullptr;  // null: the call does not count
     std::shared_ptr<Replica> replica_;
     BackendInfo info_;
   };
@@ -111,8 +121,13 @@ class BackendPool {
   // pool's lock: may ask another pool, not this one.
   using Filter = std::function<absl::Status(const BackendInfo&)>;
 
-  // The least loaded ready replica that `filter` accepts; among equals, and
-  // within the two that `key` hashes to (rendezvous) where it is not empty.
+  // A ready replica that `filter` accepts. Its load is what it said last and
+  // our own calls since. Without `key` the least loaded; else by the order that
+  // `key` gives them (rendezvous hashing): for vision the less loaded of the
+  // first two, so that a popular picture melts nobody; for llm the first one
+  // whose load is at most 1.25 times the average and one more, so that a
+  // conversation stays with its prefix.
+  //
   // `avoid` (an address) is taken only when there is no other, and one that was
   // unreachable only when none is ready: connections end for other reasons than
   // death, and trying costs little.
@@ -137,12 +152,19 @@ class BackendPool {
 
  private:
   using ReplicaPtr = std::shared_ptr<Replica>;
-  // What the targets stand for now. On the pool's own thread only.
-  std::vector<BackendTarget> Addresses();
+  void Resolve() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What `targets` stand for, as far as it is known.
+  std::vector<BackendTarget> Addresses() const;
+  void SetReplicas() ABSL_LOCKS_EXCLUDED(mutex_);
+  // By the order that `key` gives them.
+  static void Sort(absl::string_view key, std::vector<ReplicaPtr>& replicas);
+  ReplicaPtr Choose(absl::string_view key,
+                    std::vector<ReplicaPtr> candidates) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::vector<ReplicaPtr>> Candidates(const Filter& filter) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
-  void ResolveTargets() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ResolveLoop() ABSL_LOCKS_EXCLUDED(mutex_);
+  void AskLoop() ABSL_LOCKS_EXCLUDED(mutex_);
   void AskAll() ABSL_LOCKS_EXCLUDED(mutex_);
   void Answered(const ReplicaPtr& replica, absl::StatusOr<BackendInfo> info)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -154,25 +176,20 @@ class BackendPool {
   GrpcMetrics* const grpc_metrics_;
   const char* const service_name_;
 
-  // Of each target, when it was found last. The pool's own thread's.
+  // Of each name, when it was found last. The resolving thread's, once it runs.
   std::map<std::string, std::vector<std::string>> last_found_;
 
   mutable absl::Mutex mutex_;
   std::vector<ReplicaPtr> replicas_ ABSL_GUARDED_BY(mutex_);
   int num_asking_ ABSL_GUARDED_BY(mutex_) = 0;
   bool resolved_ ABSL_GUARDED_BY(mutex_) = false;
+  bool has_new_ ABSL_GUARDED_BY(mutex_) = false;  // replicas, not asked yet
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::thread resolving_, asking_;
 };
 
 // Asks through VisionService.GetInfo and LlmService.GetInfo.
 BackendPool::Ask AskVision();
 BackendPool::Ask AskLlm();
-
-// OK when the two services may work together: same fingerprint, profile, shapes
-// and dtype, and no card in both unless that is allowed. FAILED_PRECONDITION
-// EMBEDDING_INCOMPATIBLE, naming what differs.
-absl::Status CheckPairing(const v1::ServiceInfo& vision,
-                          const v1::ServiceInfo& llm, bool allow_shared_device);
 
 }  // namespace tandem

@@ -14,12 +14,38 @@ bool IsTransportFailure(const grpc::Status& status) {
          status.error_details().empty();
 }
 
+namespace {
+
+// The llm service did not reach a vision service: its text is gRPC's again.
+// Whose image it was stays.
+absl::Status OfItsBackend(absl::string_view address,
+                          absl::string_view request_id,
+                          const absl::Status& said) {
+  LogWarning(
+      "a backend lost its own",
+      {{kLogRequestId, request_id}, {"address", address}, {"status", said}});
+  ErrorMetadata metadata = {
+      {"service", std::string(LabelOf(Backend::kVision))}};
+  const ErrorMetadata theirs = ErrorMetadataOf(said);
+  if (const auto image = theirs.find("image"); image != theirs.end()) {
+    metadata.insert(*image);
+  }
+  return RetryableError(
+      absl::StatusCode::kUnavailable, reason::kBackendUnavailable,
+      "a vision service cannot be reached", absl::Seconds(1), metadata);
+}
+
+}  // namespace
+
 absl::Status BackendStatus(Backend backend, absl::string_view address,
                            absl::string_view request_id,
                            const grpc::Status& status) {
   if (!IsTransportFailure(status) &&
       status.error_code() != grpc::StatusCode::CANCELLED) {
-    return FromGrpcStatus(status);
+    absl::Status said = FromGrpcStatus(status);
+    return ErrorReason(said) == reason::kBackendUnavailable
+               ? OfItsBackend(address, request_id, said)
+               : said;
   }
   const absl::string_view service = LabelOf(backend);
   LogWarning("a backend was lost", {{kLogRequestId, request_id},

@@ -14,8 +14,9 @@ bool IsTransportFailure(const grpc::Status& status);
 // How a call on a replica at `address` ended, in words that a client may see:
 // gRPC's own messages name addresses, so those of a transport failure go to the
 // log, and UNAVAILABLE BACKEND_UNAVAILABLE with a delay comes out. So it does
-// where the service dropped the call (CANCELLED): who cancelled calls here
-// knows, and does not ask.
+// where the llm service says BACKEND_UNAVAILABLE of a vision service, and where
+// the service dropped the call (CANCELLED): who cancelled calls here knows, and
+// does not ask.
 absl::Status BackendStatus(Backend backend, absl::string_view address,
                            absl::string_view request_id,
                            const grpc::Status& status);

@@ -9,6 +9,7 @@
 #include "common/channel.h"
 #include "common/embedding_wire.h"
 #include "common/errors.h"
+#include "common/pairing.h"
 #include "common/request_id.h"
 #include "common/status_macros.h"
 #include "gateway/backend_status.h"
@@ -41,6 +42,7 @@ std::string AffinityKey(absl::string_view bytes) {
 
 // A PutImage call. Its callback reads what it wrote.
 struct ChatAttempt::Put {
+  std::string* bytes = nullptr;  // where they belong: in the job's request
   grpc::ClientContext context;
   BackendPool::Lease vision;
   std::unique_ptr<v1::VisionService::Stub> stub;
@@ -76,6 +78,7 @@ class ChatAttempt::GenerateCall final
     }
     v1::GenerateChunk chunk = std::move(chunk_);
     reading_ = false;
+    attempt_->LeaveVision();
     attempt_->events_.on_chunk(std::move(chunk));
   }
 
@@ -122,6 +125,12 @@ absl::Status ChatAttempt::PickReplicas(Backend& backend) {
   };
   const auto can_see = [&](const BackendInfo& llm) {
     if (job_.plan.images.empty()) return absl::OkStatus();
+    if (!llm.accepts_images) {
+      return RetryableError(absl::StatusCode::kUnavailable,
+                            reason::kBackendUnavailable,
+                            "no llm service that takes images is ready",
+                            absl::Seconds(1), {{"service", "llm"}});
+    }
     return engine_.vision_.Check(
         [&](const BackendInfo& vision) { return fits(vision, llm); });
   };
@@ -151,17 +160,21 @@ std::unique_ptr<ChatAttempt::Put> ChatAttempt::MakePut(
   auto put = std::make_unique<Put>();
   put->vision = std::move(vision);
   put->stub = v1::VisionService::NewStub(put->vision->channel());
-  put->request.set_request_id(job_.call.request_id);
-  put->request.set_data(*image.data);
+  put->bytes = job_.request.mutable_messages(image.message)
+                   ->mutable_content(image.part)
+                   ->mutable_image()
+                   ->mutable_data();
+  put->request.set_request_id(job_.request_id);
   put->request.set_max_tiles(image.max_tiles);
-  SetDeadline(job_.call.deadline, put->context);
-  SetRequestId(job_.call.request_id, put->context);
+  job_.deadline.Set(put->context);
+  SetRequestId(job_.request_id, put->context);
   return put;
 }
 
 void ChatAttempt::PutImages() {
   for (size_t i = 0; i < puts_.size(); ++i) {
     Put& put = *puts_[i];
+    put.request.mutable_data()->swap(*put.bytes);
     put.stub->async()->PutImage(
         &put.context, &put.request, &put.response,
         [self = shared_from_this(), i](const grpc::Status& status) {
@@ -172,7 +185,7 @@ void ChatAttempt::PutImages() {
 
 void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
   Put& put = *puts_[index];
-  put.request.Clear();  // The bytes are the request's own from here on.
+  put.request.mutable_data()->swap(*put.bytes);  // for another try
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     engine_.vision_.MarkUnreachable(*put.vision);
   }
@@ -184,7 +197,7 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
           .status = cancelled_
                         ? Cancelled()
                         : BackendStatus(Backend::kVision, put.vision->address(),
-                                        job_.call.request_id, status),
+                                        job_.request_id, status),
           .backend = Backend::kVision,
           .address = put.vision->address()};
       if (absl::IsInvalidArgument(put_failure_.status)) {
@@ -196,6 +209,7 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
     // released.
     if (--num_pending_ > 0) return;
     end = put_failure_;
+    if (cancelled_) end.status = Cancelled();
   }
   if (end.status.ok()) {
     Generate();
@@ -206,21 +220,21 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
 
 v1::GenerateRequest ChatAttempt::MakeRequest() const {
   v1::GenerateRequest request;
-  request.set_request_id(job_.call.request_id);
+  request.set_request_id(job_.request_id);
   for (const v1::PromptMessage& message : job_.plan.messages) {
     *request.add_messages() = message;
   }
   for (const auto& put : puts_) {
     *request.add_images() = put->response.image();
   }
-  *request.mutable_sampling() = job_.sampling;
+  *request.mutable_sampling() = job_.request.sampling();
   return request;
 }
 
 void ChatAttempt::Generate() {
   stub_ = v1::LlmService::NewStub(llm_->channel());
-  SetDeadline(job_.call.deadline, context_);
-  SetRequestId(job_.call.request_id, context_);
+  job_.deadline.Set(context_);
+  SetRequestId(job_.request_id, context_);
   auto call = std::make_unique<GenerateCall>(shared_from_this(), MakeRequest());
   events_.on_generate();
   {
@@ -236,6 +250,12 @@ void ChatAttempt::Generate() {
   Finish({.status = Cancelled(), .address = llm_->address()});
 }
 
+// A token means that the pictures are encoded: their replicas have no more work
+// with this.
+void ChatAttempt::LeaveVision() {
+  for (const auto& put : puts_) put->vision.EndCall();
+}
+
 void ChatAttempt::OnGenerateDone(const grpc::Status& status) {
   bool cancelled = false;
   {
@@ -247,7 +267,7 @@ void ChatAttempt::OnGenerateDone(const grpc::Status& status) {
   if (status.ok() || !cancelled) {
     if (IsTransportFailure(status)) engine_.llm_.MarkUnreachable(*llm_);
     end.status =
-        BackendStatus(Backend::kLlm, end.address, job_.call.request_id, status);
+        BackendStatus(Backend::kLlm, end.address, job_.request_id, status);
     // An image's transfer failed: that is between the two of them, and the
     // vision replica is the one to leave out.
     const ErrorMetadata metadata = ErrorMetadataOf(end.status);
@@ -270,7 +290,6 @@ void ChatAttempt::Continue() {
 void ChatAttempt::Cancel() {
   absl::MutexLock lock(&mutex_);
   cancelled_ = true;
-  for (const auto& put : puts_) put->context.TryCancel();
   context_.TryCancel();
   // The end of the stream is only heard by who reads.
   if (generate_ != nullptr) generate_->Read();
@@ -298,7 +317,7 @@ void ChatAttempt::ReleaseImages() const {
       release = std::make_shared<Release>(engine_);
       release->stub = v1::VisionService::NewStub(put->vision->channel());
       SetDeadline(engine_.clock_.Now() + kReleaseTimeout, release->context);
-      SetRequestId(job_.call.request_id, release->context);
+      SetRequestId(job_.request_id, release->context);
     }
     release->request.add_handles(handle);
   }

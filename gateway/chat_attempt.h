@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "gateway/call_deadline.h"
 #include "gateway/chat_engine.h"
 #include "grpcpp/client_context.h"
 #include "tandem/v1/llm.grpc.pb.h"
@@ -26,12 +27,15 @@ std::string AffinityKey(absl::string_view bytes);
 //   replicas picked -> images put -> Generate -> chunks -> images released
 class ChatAttempt : public std::enable_shared_from_this<ChatAttempt> {
  public:
-  // Borrowed until on_done.
+  // Borrowed until on_done. The images' bytes are taken out of `request` while
+  // they are put, so that the gateway holds them once, and are back before
+  // on_generate and on_done.
   struct Job {
+    v1::ChatRequest& request;
     const ChatPlan& plan;
-    const v1::Sampling& sampling;
-    const ChatEngine::Call& call;
+    const std::string& request_id;
     const std::string& conversation_key;
+    const CallDeadline& deadline;
   };
   // Addresses of replicas that another try failed on; empty: none.
   struct Avoid {
@@ -59,7 +63,9 @@ class ChatAttempt : public std::enable_shared_from_this<ChatAttempt> {
   // Once. Events may come before this returns.
   void Start() ABSL_LOCKS_EXCLUDED(mutex_);
   void Continue() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends all calls; on_done follows soon. Safe at any time, before Start too.
+  // Ends Generate, or the try when its images are put; on_done follows. Puts
+  // themselves are not cut off: an image whose reference nobody heard of could
+  // not be released. Safe at any time, before Start too.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -75,6 +81,7 @@ class ChatAttempt : public std::enable_shared_from_this<ChatAttempt> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   v1::GenerateRequest MakeRequest() const;
   void Generate() ABSL_LOCKS_EXCLUDED(mutex_);
+  void LeaveVision();
   void OnGenerateDone(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   void Finish(End end);
   void ReleaseImages() const;

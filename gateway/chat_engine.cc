@@ -1,35 +1,15 @@
 #include "gateway/chat_engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/channel.h"
 #include "common/errors.h"
-#include "common/request_id.h"
 #include "common/status_macros.h"
-#include "gateway/backend_status.h"
 #include "gateway/chat_session.h"
-#include "grpcpp/client_context.h"
-#include "tandem/v1/llm.grpc.pb.h"
+#include "gateway/token_count.h"
 
 namespace tandem {
-namespace {
-
-// A CountTokens call; lives until the answer has come.
-struct CountCall {
-  explicit CountCall(ChatEngine& engine) : visit(engine) {}
-  const ChatEngine::Visit visit;
-  grpc::ClientContext context;
-  BackendPool::Lease llm;
-  std::unique_ptr<v1::LlmService::Stub> stub;
-  v1::CountPromptTokensRequest request;
-  v1::CountPromptTokensResponse response;
-};
-
-absl::Status AnyReplica(const BackendInfo&) { return absl::OkStatus(); }
-
-}  // namespace
-
 ChatEngine::ChatEngine(Options options, Clock& clock, BackendPool& vision,
                        BackendPool& llm, GatewayMetrics& metrics)
     : options_(std::move(options)),
@@ -37,7 +17,9 @@ ChatEngine::ChatEngine(Options options, Clock& clock, BackendPool& vision,
       vision_(vision),
       llm_(llm),
       metrics_(metrics),
-      admission_(options_.admission, metrics) {}
+      admission_(options_.admission, metrics),
+      counts_({.max_in_flight = options_.max_counts, .max_queued = 0},
+              metrics) {}
 
 ChatEngine::~ChatEngine() {
   absl::MutexLock lock(&mutex_);
@@ -72,13 +54,20 @@ absl::StatusOr<BackendInfo> ChatEngine::LlmInfo() const {
                         {{"service", "llm"}});
 }
 
+uint32_t ChatEngine::MaxTiles(const BackendInfo& llm) const {
+  const uint32_t max_tiles = llm.service.max_tiles();
+  const absl::optional<BackendInfo> vision = vision_.AnyInfo();
+  if (!vision.has_value() || vision->service.max_tiles() == 0) return max_tiles;
+  return std::min(max_tiles, vision->service.max_tiles());
+}
+
 absl::StatusOr<Preprocessing> ChatEngine::BackendPreprocessing() const {
   TANDEM_ASSIGN_OR_RETURN(const BackendInfo info, LlmInfo());
   return Preprocessing{.profile = info.service.profile() == v1::PROFILE_HF
                                       ? PreprocessingProfile::kHf
                                       : PreprocessingProfile::kCustom,
                        .tile_size = static_cast<int>(info.service.tile_size()),
-                       .max_tiles = static_cast<int>(info.service.max_tiles())};
+                       .max_tiles = static_cast<int>(MaxTiles(info))};
 }
 
 absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
@@ -97,7 +86,7 @@ absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
   model.set_id(served);
   model.set_max_context_tokens(info.max_context_tokens);
   model.set_accepts_images(info.accepts_images && vision_.has_targets());
-  model.set_max_tiles(service.max_tiles());
+  model.set_max_tiles(MaxTiles(info));
   model.set_tokens_per_tile(service.tokens_per_tile());
   model.set_fingerprint(service.fingerprint());
   model.set_profile(service.profile());
@@ -105,50 +94,10 @@ absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
   return model;
 }
 
-void ChatEngine::CountTokens(
-    const v1::CountTokensRequest& request, Call call,
+std::shared_ptr<TokenCount> ChatEngine::NewTokenCount(
+    Call call,
     std::function<void(absl::StatusOr<v1::CountTokensResponse>)> done) {
-  auto count = std::make_shared<CountCall>(*this);
-  const absl::Status status = [&]() -> absl::Status {
-    TANDEM_RETURN_IF_ERROR(GetModel(request.model()).status());
-    TANDEM_ASSIGN_OR_RETURN(const Preprocessing preprocessing,
-                            BackendPreprocessing());
-    TANDEM_ASSIGN_OR_RETURN(
-        const ChatPlan plan,
-        PlanChat(request.messages(), preprocessing, options_.limits));
-    TANDEM_ASSIGN_OR_RETURN(count->llm, llm_.Pick("", "", AnyReplica));
-    for (const v1::PromptMessage& message : plan.messages) {
-      *count->request.add_messages() = message;
-    }
-    for (const PlannedImage& image : plan.images) {
-      count->request.add_image_tiles(image.grid.num_tiles());
-    }
-    return absl::OkStatus();
-  }();
-  if (!status.ok()) {
-    done(status);
-    return;
-  }
-  SetDeadline(call.deadline, count->context);
-  SetRequestId(call.request_id, count->context);
-  count->stub = v1::LlmService::NewStub(count->llm->channel());
-  count->stub->async()->CountTokens(
-      &count->context, &count->request, &count->response,
-      [this, count, id = std::move(call.request_id),
-       done = std::move(done)](const grpc::Status& grpc_status) {
-        if (!grpc_status.ok()) {
-          if (IsTransportFailure(grpc_status)) {
-            llm_.MarkUnreachable(*count->llm);
-          }
-          done(BackendStatus(Backend::kLlm, count->llm->address(), id,
-                             grpc_status));
-          return;
-        }
-        v1::CountTokensResponse response;
-        response.set_prompt_tokens(count->response.prompt_tokens());
-        response.set_image_tokens(count->response.image_tokens());
-        done(std::move(response));
-      });
+  return std::make_shared<TokenCount>(*this, std::move(call), std::move(done));
 }
 
 }  // namespace tandem

@@ -20,6 +20,7 @@
 namespace tandem {
 
 class ChatSession;
+class TokenCount;
 
 // The gateway without its public protocols: admits requests, puts their images
 // to a vision replica, has an llm replica answer, retries once before the first
@@ -33,6 +34,8 @@ class ChatEngine {
     // The model's public name; empty: as the llm service calls it.
     std::string served_name;
     bool allow_shared_device = false;
+    // CountTokens calls at a time; the next one is refused.
+    int max_counts = 64;
     // A client that does not take a chunk for so long loses its answer.
     absl::Duration reader_timeout = absl::Seconds(30);
   };
@@ -60,8 +63,6 @@ class ChatEngine {
   struct Call {
     std::string request_id;
     absl::Time deadline;
-    Api api = Api::kGrpc;
-    Streaming streaming = Streaming::kYes;
   };
 
   // What a session tells its caller, one event at a time, from any thread.
@@ -77,9 +78,10 @@ class ChatEngine {
   std::shared_ptr<ChatSession> NewSession(v1::ChatRequest request, Call call,
                                           Events events);
 
-  // Calls back once; `request` must stay until then.
-  void CountTokens(
-      const v1::CountTokensRequest& request, Call call,
+  // A count to be: TokenCount::Start begins it. `done` is called once; errors
+  // are those of ChatService.CountTokens.
+  std::shared_ptr<TokenCount> NewTokenCount(
+      Call call,
       std::function<void(absl::StatusOr<v1::CountTokensResponse>)> done);
 
   // The served model. NOT_FOUND MODEL_NOT_FOUND for another name than the
@@ -87,15 +89,17 @@ class ChatEngine {
   // yet.
   absl::StatusOr<v1::Model> GetModel(absl::string_view name) const;
 
-  const Options& options() const { return options_; }
   const Admission& admission() const { return admission_; }
 
  private:
   friend class ChatAttempt;
   friend class ChatSession;
+  friend class TokenCount;
+  uint32_t MaxTiles(const BackendInfo& llm) const;
   // What any llm service said; UNAVAILABLE before one did.
   absl::StatusOr<BackendInfo> LlmInfo() const;
-  // What the backends will do to an image that says nothing.
+  // What the backends will do to an image that says nothing: with the lower one
+  // of their two max_tiles.
   absl::StatusOr<Preprocessing> BackendPreprocessing() const;
 
   const Options options_;
@@ -104,6 +108,7 @@ class ChatEngine {
   BackendPool& llm_;
   GatewayMetrics& metrics_;
   Admission admission_;
+  Admission counts_;
 
   absl::Mutex mutex_;
   int num_visits_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -105,6 +105,8 @@ absl::Status PlanMessage(const v1::ChatMessage& message, int index,
                       preprocessing, limits));
         planned.add_content()->set_image_index(
             static_cast<uint32_t>(plan.images.size()));
+        image.message = index;
+        image.part = i;
         plan.image_bytes += static_cast<int64_t>(image.data->size());
         plan.images.push_back(std::move(image));
         details.push_back(part.image().detail());

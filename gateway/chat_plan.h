@@ -24,7 +24,8 @@ struct ChatLimits {
 
 // One image of a request, in the order of the parts.
 struct PlannedImage {
-  const std::string* data = nullptr;  // borrowed from the request
+  int message = 0, part = 0;          // where it is in the request
+  const std::string* data = nullptr;  // borrowed from there
   std::string field;                  // "messages[0].content[1].image"
   ImageHeader header;
   int max_tiles = 0;

@@ -1,16 +1,19 @@
 #include "gateway/chat_rpc.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "common/channel.h"
+#include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/request_id.h"
-#include "common/status_macros.h"
+#include "gateway/call_record.h"
 #include "gateway/chat_session.h"
+#include "gateway/token_count.h"
 
 namespace tandem {
 namespace {
@@ -22,17 +25,46 @@ v1::ChatRequest Take(const v1::ChatRequest& request) {
   return std::move(const_cast<v1::ChatRequest&>(request));
 }
 
+// What every call has, however it ends: an id and its place in the metrics.
+class OpenCall {
+ public:
+  OpenCall(grpc::CallbackServerContext& context, GatewayMetrics& metrics,
+           Clock& clock, Method method, Streaming streaming = Streaming::kNo)
+      : id_(TakeRequestId(context)),
+        record_(metrics, clock,
+                {.api = Api::kGrpc, .method = method, .streaming = streaming}) {
+  }
+  const std::string& id() const { return id_; }
+
+  // Counts it; how the client is told.
+  grpc::Status End(const absl::Status& status) {
+    record_.End(status.code());
+    return ToGrpcStatus(WithRequestId(status, id_));
+  }
+
+ private:
+  const std::string id_;
+  CallRecord record_;
+};
+
+grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context,
+                                 OpenCall& call, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  reactor->Finish(call.End(status));
+  return reactor;
+}
+
 // Streams one answer: one write in flight, the next chunk asked for when it is
 // out. Finish waits for a write that is still going.
 class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
  public:
-  explicit ChatStream(const absl::Status& refusal) {
-    Finish(ToGrpcStatus(refusal));
-  }
+  explicit ChatStream(const grpc::Status& refusal) { Finish(refusal); }
   // `context` is the call's own.
   ChatStream(ChatEngine& engine, grpc::CallbackServerContext& context,
-             v1::ChatRequest request, ChatEngine::Call call)
+             std::unique_ptr<OpenCall> open, v1::ChatRequest request,
+             ChatEngine::Call call)
       : context_(&context),
+        open_(std::move(open)),
         session_(engine.NewSession(
             std::move(request), std::move(call),
             {.on_chunk =
@@ -74,21 +106,23 @@ class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
   }
 
   void End(const absl::Status& status) {
-    bool writing = false;
+    const grpc::Status end = open_->End(status);
     {
       absl::MutexLock lock(&mutex_);
-      writing = writing_;
-      if (writing) end_ = ToGrpcStatus(status);
+      if (writing_) {
+        end_ = end;
+        // Nobody reads: the write would never be done, nor the status be
+        // heard. Under the lock: without it OnWriteDone may end the call, and
+        // this with it.
+        if (absl::IsDeadlineExceeded(status)) context_->TryCancel();
+        return;
+      }
     }
-    if (!writing) {
-      Finish(ToGrpcStatus(status));
-    } else if (absl::IsDeadlineExceeded(status)) {
-      // Nobody reads: the write would never be done, nor the status be heard.
-      context_->TryCancel();
-    }
+    Finish(end);
   }
 
   grpc::CallbackServerContext* const context_ = nullptr;
+  const std::unique_ptr<OpenCall> open_;
   v1::ChatChunk chunk_;
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -100,12 +134,11 @@ class ChatStream final : public grpc::ServerWriteReactor<v1::ChatChunk> {
 // Collects one answer.
 class ChatCollector final : public grpc::ServerUnaryReactor {
  public:
-  explicit ChatCollector(const absl::Status& refusal) {
-    Finish(ToGrpcStatus(refusal));
-  }
-  ChatCollector(ChatEngine& engine, v1::ChatRequest request,
-                ChatEngine::Call call, v1::ChatResponse& response)
-      : response_(&response),
+  ChatCollector(ChatEngine& engine, std::unique_ptr<OpenCall> open,
+                v1::ChatRequest request, ChatEngine::Call call,
+                v1::ChatResponse& response)
+      : open_(std::move(open)),
+        response_(&response),
         session_(engine.NewSession(std::move(request), std::move(call),
                                    {.on_chunk =
                                         [this](v1::ChatChunk chunk) {
@@ -114,14 +147,12 @@ class ChatCollector final : public grpc::ServerUnaryReactor {
                                         },
                                     .on_done =
                                         [this](absl::Status status) {
-                                          Finish(ToGrpcStatus(status));
+                                          Finish(open_->End(status));
                                         }})) {
     session_->Start();
   }
 
-  void OnCancel() override {
-    if (session_ != nullptr) session_->Cancel();
-  }
+  void OnCancel() override { session_->Cancel(); }
 
   void OnDone() override { delete this; }
 
@@ -140,8 +171,34 @@ class ChatCollector final : public grpc::ServerUnaryReactor {
     *response_->mutable_timings_ms() = std::move(*chunk.mutable_timings_ms());
   }
 
-  v1::ChatResponse* const response_ = nullptr;
+  const std::unique_ptr<OpenCall> open_;
+  v1::ChatResponse* const response_;
   const std::shared_ptr<ChatSession> session_;
+};
+
+// Waits for one count.
+class TokenCounter final : public grpc::ServerUnaryReactor {
+ public:
+  TokenCounter(ChatEngine& engine, std::unique_ptr<OpenCall> open,
+               const v1::CountTokensRequest& request, ChatEngine::Call call,
+               v1::CountTokensResponse& response)
+      : open_(std::move(open)),
+        count_(engine.NewTokenCount(
+            std::move(call),
+            [this, &response](absl::StatusOr<v1::CountTokensResponse> counted) {
+              if (counted.ok()) response = *counted;
+              Finish(open_->End(counted.status()));
+            })) {
+    count_->Start(request);
+  }
+
+  void OnCancel() override { count_->Cancel(); }
+
+  void OnDone() override { delete this; }
+
+ private:
+  const std::unique_ptr<OpenCall> open_;
+  const std::shared_ptr<TokenCount> count_;
 };
 
 }  // namespace
@@ -151,10 +208,8 @@ ChatRpc::ChatRpc(ChatEngine& engine, Clock& clock, const CallGate& gate,
     : engine_(engine), clock_(clock), gate_(gate), metrics_(metrics) {}
 
 absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
-    grpc::CallbackServerContext& context, Streaming streaming) const {
-  ChatEngine::Call call;
-  call.request_id = TakeRequestId(context);
-  call.streaming = streaming;
+    const grpc::CallbackServerContext& context,
+    const std::string& request_id) const {
   if (absl::Status status = gate_.Admit(); !status.ok()) {
     metrics_.admission_rejections[Rejection::kDraining].Increment();
     return status;
@@ -164,75 +219,58 @@ absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
     metrics_.admission_rejections[Rejection::kDeadline].Increment();
     return deadline.status();
   }
-  call.deadline = *deadline;
-  return call;
-}
-
-grpc::ServerUnaryReactor* ChatRpc::Answer(grpc::CallbackServerContext* context,
-                                          Method method,
-                                          const absl::Status& status) const {
-  metrics_.CountRequest(Api::kGrpc, method, status.code());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status));
-  return reactor;
+  return ChatEngine::Call{.request_id = request_id, .deadline = *deadline};
 }
 
 grpc::ServerWriteReactor<v1::ChatChunk>* ChatRpc::Chat(
     grpc::CallbackServerContext* context, const v1::ChatRequest* request) {
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, Streaming::kYes);
-  if (!call.ok()) {
-    metrics_.CountRequest(Api::kGrpc, Method::kChat, call.status().code());
-    return new ChatStream(call.status());
-  }
-  return new ChatStream(engine_, *context, Take(*request), *std::move(call));
+  auto open = std::make_unique<OpenCall>(*context, metrics_, clock_,
+                                         Method::kChat, Streaming::kYes);
+  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
+  if (!call.ok()) return new ChatStream(open->End(call.status()));
+  return new ChatStream(engine_, *context, std::move(open), Take(*request),
+                        *std::move(call));
 }
 
 grpc::ServerUnaryReactor* ChatRpc::ChatUnary(
     grpc::CallbackServerContext* context, const v1::ChatRequest* request,
     v1::ChatResponse* response) {
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, Streaming::kNo);
-  if (!call.ok()) {
-    metrics_.CountRequest(Api::kGrpc, Method::kChat, call.status().code());
-    return new ChatCollector(call.status());
-  }
-  return new ChatCollector(engine_, Take(*request), *std::move(call),
-                           *response);
+  auto open =
+      std::make_unique<OpenCall>(*context, metrics_, clock_, Method::kChat);
+  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
+  if (!call.ok()) return Answer(*context, *open, call.status());
+  return new ChatCollector(engine_, std::move(open), Take(*request),
+                           *std::move(call), *response);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::ListModels(
     grpc::CallbackServerContext* context,
     const v1::ListModelsRequest* /*request*/,
     v1::ListModelsResponse* response) {
+  OpenCall open(*context, metrics_, clock_, Method::kListModels);
   absl::StatusOr<v1::Model> model = engine_.GetModel("");
   if (model.ok()) *response->add_models() = *std::move(model);
-  return Answer(context, Method::kListModels, model.status());
+  return Answer(*context, open, model.status());
 }
 
 grpc::ServerUnaryReactor* ChatRpc::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
+  OpenCall open(*context, metrics_, clock_, Method::kGetModel);
   absl::StatusOr<v1::Model> model = engine_.GetModel(request->model());
   if (model.ok()) *response->mutable_model() = *std::move(model);
-  return Answer(context, Method::kGetModel, model.status());
+  return Answer(*context, open, model.status());
 }
 
 grpc::ServerUnaryReactor* ChatRpc::CountTokens(
     grpc::CallbackServerContext* context, const v1::CountTokensRequest* request,
     v1::CountTokensResponse* response) {
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, Streaming::kNo);
-  if (!call.ok()) {
-    return Answer(context, Method::kCountTokens, call.status());
-  }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_.CountTokens(*request, *std::move(call),
-                      [this, reactor, response](
-                          absl::StatusOr<v1::CountTokensResponse> counted) {
-                        metrics_.CountRequest(Api::kGrpc, Method::kCountTokens,
-                                              counted.status().code());
-                        if (counted.ok()) *response = *std::move(counted);
-                        reactor->Finish(ToGrpcStatus(counted.status()));
-                      });
-  return reactor;
+  auto open = std::make_unique<OpenCall>(*context, metrics_, clock_,
+                                         Method::kCountTokens);
+  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
+  if (!call.ok()) return Answer(*context, *open, call.status());
+  return new TokenCounter(engine_, std::move(open), *request, *std::move(call),
+                          *response);
 }
 
 }  // namespace tandem

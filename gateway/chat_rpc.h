@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "common/clock.h"
 #include "common/health.h"
 #include "gateway/chat_engine.h"
@@ -34,11 +36,9 @@ class ChatRpc final : public v1::ChatService::CallbackService {
 
  private:
   // Admits a call and tells what the engine must know of it.
-  absl::StatusOr<ChatEngine::Call> Begin(grpc::CallbackServerContext& context,
-                                         Streaming streaming) const;
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                   Method method,
-                                   const absl::Status& status) const;
+  absl::StatusOr<ChatEngine::Call> Begin(
+      const grpc::CallbackServerContext& context,
+      const std::string& request_id) const;
 
   ChatEngine& engine_;
   Clock& clock_;

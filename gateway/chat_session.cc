@@ -14,9 +14,6 @@
 namespace tandem {
 namespace {
 
-// gRPC's clock and ours need not agree about the moment a deadline passes.
-constexpr absl::Duration kClockTolerance = absl::Milliseconds(5);
-
 // Requests of one conversation meet their prefix: what comes up to the first
 // answer stays as it grows.
 std::string ConversationKey(const v1::ChatRequest& request) {
@@ -64,9 +61,8 @@ ChatSession::ChatSession(ChatEngine& engine, v1::ChatRequest request,
       id_(absl::StrCat("chatcmpl-", RandomHex(12))),
       created_(absl::ToUnixSeconds(engine.clock_.Now())),
       received_(engine.clock_.Monotonic()),
-      request_(std::move(request)) {
-  engine_.metrics_.requests_in_flight[call_.api].Increment();
-}
+      deadline_(engine.clock_, call_.deadline),
+      request_(std::move(request)) {}
 
 absl::Status ChatSession::Prepare() {
   TANDEM_ASSIGN_OR_RETURN(const v1::Model model,
@@ -95,21 +91,36 @@ void ChatSession::Start() {
   std::unique_ptr<Admission::Ticket> ticket;
   if (status.ok()) {
     auto entered = engine_.admission_.Enter(
-        plan_.image_bytes,
-        [self = shared_from_this()] { self->StartAttempt(); });
+        plan_.image_bytes, [self = shared_from_this()] { self->OnAdmitted(); });
     status = entered.status();
     if (entered.ok()) ticket = *std::move(entered);
   }
+  bool admitted = false;
   {
     absl::MutexLock lock(&mutex_);
     starting_ = false;
-    if (finished_) return;  // The place is given back as the ticket goes.
     ticket_ = std::move(ticket);
-    // Told to end meanwhile: tries see to that themselves.
-    if (status.ok() && attempt_ == nullptr) status = stop_;
+    if (status.ok()) status = stop_;  // told to end meanwhile
     if (status.ok()) SetTimer();
+    admitted = admitted_early_;
   }
-  if (!status.ok()) Finish(status);
+  if (!status.ok()) {
+    Finish(status);
+  } else if (admitted) {
+    StartAttempt();
+  }
+}
+
+// Tries begin when Start has stored what they will use and give back.
+void ChatSession::OnAdmitted() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (starting_) {
+      admitted_early_ = true;
+      return;
+    }
+  }
+  StartAttempt();
 }
 
 void ChatSession::StartAttempt() {
@@ -123,10 +134,11 @@ void ChatSession::StartAttempt() {
     stop = stop_;
     if (stop.ok()) {
       ++num_attempts_;
-      const ChatAttempt::Job job{.plan = plan_,
-                                 .sampling = request_.sampling(),
-                                 .call = call_,
-                                 .conversation_key = conversation_key_};
+      const ChatAttempt::Job job{.request = request_,
+                                 .plan = plan_,
+                                 .request_id = call_.request_id,
+                                 .conversation_key = conversation_key_,
+                                 .deadline = deadline_};
       attempt =
           std::make_shared<ChatAttempt>(engine_, job, avoid_, AttemptEvents());
       last_one = std::exchange(attempt_, attempt);
@@ -192,7 +204,7 @@ void ChatSession::OnChunk(v1::GenerateChunk chunk) {
 // With the first chunk there will be no other try: nobody needs the pictures
 // again.
 void ChatSession::FreeImages() {
-  if (!holds_images_ || ticket_ == nullptr) return;
+  if (!holds_images_) return;
   holds_images_ = false;
   for (v1::ChatMessage& message : *request_.mutable_messages()) {
     for (v1::ContentPart& part : *message.mutable_content()) {
@@ -214,8 +226,7 @@ void ChatSession::Continue() {
 }
 
 void ChatSession::Cancel() {
-  const bool late = engine_.clock_.Now() + kClockTolerance >= call_.deadline;
-  Stop(late ? DeadlinePassed() : CallerWentAway());
+  Stop(deadline_.IsWhyClientGaveUp() ? DeadlinePassed() : CallerWentAway());
 }
 
 void ChatSession::Stop(absl::Status why) {
@@ -241,8 +252,8 @@ void ChatSession::SetTimer() {
                                    ? engine_.clock_.Monotonic() - *chunk_given_
                                    : absl::ZeroDuration();
   const absl::Time at =
-      std::min(call_.deadline,
-               engine_.clock_.Now() + engine_.options_.reader_timeout - given);
+      engine_.clock_.Now() +
+      std::min(deadline_.Left(), engine_.options_.reader_timeout - given);
   // A new one each time: an alarm that rings cannot be set.
   timer_ = std::make_unique<grpc::Alarm>();
   timer_->Set(absl::ToChronoTime(at), [weak = weak_from_this()](bool rings) {
@@ -257,7 +268,7 @@ void ChatSession::OnTimer() {
     absl::MutexLock lock(&mutex_);
     if (finished_ || !stop_.ok()) return;
     const absl::Duration timeout = engine_.options_.reader_timeout;
-    if (engine_.clock_.Now() >= call_.deadline) {
+    if (deadline_.Left() <= absl::ZeroDuration()) {
       why = DeadlinePassed();
     } else if (chunk_given_.has_value() &&
                engine_.clock_.Monotonic() - *chunk_given_ >= timeout) {
@@ -340,6 +351,9 @@ absl::Status ChatSession::Outward(absl::Status status) const {
 }
 
 void ChatSession::Finish(absl::Status status) {
+  // on_done may let go of this, and with it of the engine.
+  const std::shared_ptr<ChatSession> self = shared_from_this();
+  const absl::Duration end = engine_.clock_.Monotonic();
   std::unique_ptr<grpc::Alarm> timer;
   std::unique_ptr<Admission::Ticket> ticket;
   std::shared_ptr<ChatAttempt> attempt;
@@ -347,7 +361,6 @@ void ChatSession::Finish(absl::Status status) {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
     finished_ = true;
-    CountEnd(status);
     // They call elsewhere as they go: outside of the lock.
     timer = std::move(timer_);
     ticket = std::move(ticket_);
@@ -355,7 +368,10 @@ void ChatSession::Finish(absl::Status status) {
   }
   timer = nullptr;
   attempt = nullptr;
-  ticket = nullptr;  // Before on_done: its caller may come again at once.
+  // Before on_done: its caller may come again at once. Who waited for the place
+  // begins after it, as the ticket goes.
+  if (ticket != nullptr) ticket->GiveBack();
+  CountEnd(status, end);
   events_.on_done(std::move(status));
 }
 

@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "gateway/call_deadline.h"
 #include "gateway/chat_attempt.h"
 #include "gateway/chat_engine.h"
 #include "grpcpp/alarm.h"
@@ -16,7 +17,7 @@ namespace tandem {
 
 // One request on its way: admission, at most two tries, its deadline, what the
 // client is told. Made by ChatEngine::NewSession; lives as long as a call on
-// its behalf does. Thread-safe. Start or Cancel it: it counts as in flight.
+// its behalf does. Thread-safe.
 class ChatSession : public std::enable_shared_from_this<ChatSession> {
  public:
   ChatSession(ChatEngine& engine, v1::ChatRequest request,
@@ -33,9 +34,8 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  friend class ChatEngine;
-
   absl::Status Prepare();
+  void OnAdmitted() ABSL_LOCKS_EXCLUDED(mutex_);
   void StartAttempt() ABSL_LOCKS_EXCLUDED(mutex_);
   ChatAttempt::Events AttemptEvents();
   void OnChunk(v1::GenerateChunk chunk) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -55,8 +55,8 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   v1::Timings MeasureLastChunk(const v1::Timings& llm)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountStages(absl::Duration end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CountEnd(const absl::Status& status)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountEnd(const absl::Status& status, absl::Duration end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
@@ -65,8 +65,10 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   const std::string id_;
   const int64_t created_;
   const absl::Duration received_;  // monotonic, as all times here
+  const CallDeadline deadline_;
 
-  // Set by Start before anything else runs, and read by tries.
+  // Set by Start before anything else runs, and read by tries, which borrow
+  // the images.
   v1::ChatRequest request_;  // loses its images with the first token
   ChatPlan plan_;
   std::string conversation_key_;
@@ -75,6 +77,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
   absl::Mutex mutex_;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
+  bool admitted_early_ ABSL_GUARDED_BY(mutex_) = false;  // while starting_
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status stop_ ABSL_GUARDED_BY(mutex_);  // why it was told to end
   std::unique_ptr<grpc::Alarm> timer_ ABSL_GUARDED_BY(mutex_);

@@ -78,18 +78,19 @@ void ChatSession::CountStages(absl::Duration end) {
   }
 }
 
-void ChatSession::CountEnd(const absl::Status& status) {
-  const absl::Duration end = engine_.clock_.Monotonic();
+void ChatSession::CountEnd(const absl::Status& status, absl::Duration end) {
   GatewayMetrics& metrics = engine_.metrics_;
-  metrics.requests_in_flight[call_.api].Decrement();
-  metrics.CountRequest(call_.api, Method::kChat, status.code());
-  metrics.request_duration_seconds[call_.api][call_.streaming].Observe(
-      absl::ToDoubleSeconds(end - received_));
-  if (has_last_chunk_) CountStages(end);
-  if (absl::IsCancelled(status) && !generate_begin_.has_value()) {
-    metrics.cancelled_in_parse.Increment();
+  int num_tokens = 0, num_attempts = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    num_tokens = num_tokens_;
+    num_attempts = num_attempts_;
+    if (has_last_chunk_) CountStages(end);
+    if (absl::IsCancelled(status) && !generate_begin_.has_value()) {
+      metrics.cancelled_in_parse.Increment();
+    }
   }
-  if (absl::IsDeadlineExceeded(status) && num_attempts_ == 0) {
+  if (absl::IsDeadlineExceeded(status) && num_attempts == 0) {
     metrics.admission_rejections[Rejection::kDeadline].Increment();
   }
   LogInfo("chat ended", {{kLogRequestId, call_.request_id},
@@ -97,8 +98,8 @@ void ChatSession::CountEnd(const absl::Status& status) {
                          {"reason", ErrorReason(status)},
                          {"images", plan_.images.size()},
                          {"tiles", plan_.num_tiles()},
-                         {"tokens", num_tokens_},
-                         {"attempts", num_attempts_},
+                         {"tokens", num_tokens},
+                         {"attempts", num_attempts},
                          {"seconds", end - received_}});
 }
 

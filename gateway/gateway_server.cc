@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
+
 namespace tandem {
 
 GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
@@ -13,15 +15,18 @@ GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
       engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
       rpc_(engine_, frame.clock, gate_, metrics_) {}
 
-void GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
-  vision_.WaitUntilAsked(timeout);
-  llm_.WaitUntilAsked(timeout);
+bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
+  const absl::Time end = absl::Now() + timeout;
+  return vision_.WaitUntilAsked(timeout) &&
+         llm_.WaitUntilAsked(end - absl::Now());
 }
 
 GrpcHost::Service GatewayServer::grpc_service() {
   return {.name = v1::ChatService::service_full_name(),
           .service = &rpc_,
-          .gate = &gate_};
+          .gate = &gate_,
+          .part = "vision",
+          .part_ready = [this] { return vision_.num_ready() > 0; }};
 }
 
 void AddGatewayOptions(CommandLine& line, ChatEngine::Options* options) {

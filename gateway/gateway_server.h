@@ -24,8 +24,9 @@ class GatewayServer {
   // Begins to ask the backends. `frame` must outlive the server.
   GatewayServer(Options options, const ServiceFrame& frame);
 
-  // Until every target has been asked once, whatever the answer.
-  void WaitUntilAsked(absl::Duration timeout) const;
+  // Until every target has been asked once, whatever the answer; false after
+  // `timeout`.
+  bool WaitUntilAsked(absl::Duration timeout) const;
 
   // For GrpcHost::Start. The server must outlive the host.
   GrpcHost::Service grpc_service();

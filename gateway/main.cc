@@ -1,4 +1,7 @@
 // tandem-gateway: options and wiring.
+#include <atomic>
+#include <thread>
+
 #include "common/log.h"
 #include "common/options.h"
 #include "common/service_main.h"
@@ -7,8 +10,6 @@
 
 namespace tandem {
 namespace {
-
-constexpr absl::Duration kFirstAnswers = absl::Seconds(5);
 
 std::vector<BackendTarget> Targets(const std::vector<std::string>& names) {
   std::vector<BackendTarget> targets;
@@ -24,11 +25,20 @@ absl::Status Serve(const GatewayServer::Options& options,
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
                           GrpcHost::Start(host_options, {server.grpc_service()},
                                           frame.health, frame.grpc_metrics));
-  server.WaitUntilAsked(kFirstAnswers);
-  frame.health.SetCondition("backends asked", true);
-  LogInfo("ready", {{"vision_targets", options.vision.size()},
-                    {"llm_targets", options.llm.size()}});
+  // Each question has its own deadline, but a name may take long to be looked
+  // up; a stop is heard meanwhile.
+  std::atomic<bool> stopping = false;
+  std::thread becomes_ready([&] {
+    while (!server.WaitUntilAsked(absl::Milliseconds(100))) {
+      if (stopping) return;
+    }
+    frame.health.SetCondition("backends asked", true);
+    LogInfo("ready", {{"vision_targets", options.vision.size()},
+                      {"llm_targets", options.llm.size()}});
+  });
   stop.Wait();
+  stopping = true;
+  becomes_ready.join();
   host->Shutdown(stop.hurry());
   return absl::OkStatus();
 }

@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/grpc_status.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tandem/v1/vision.grpc.pb.h"
@@ -74,6 +76,49 @@ TEST(Errors, CarryTheRetryDelay) {
   EXPECT_EQ(RetryDelay(RetryableError(StatusCode::kUnavailable, "X", "",
                                       absl::InfiniteDuration())),
             absl::Hours(24));
+}
+
+template <class Detail>
+Detail DetailOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(
+      absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()));
+  Detail detail;
+  EXPECT_TRUE(payload && detail.ParseFromString(std::string(*payload)));
+  return detail;
+}
+
+TEST(Errors, NameTheResourceThatIsNotThere) {
+  const auto model = DetailOf<google::rpc::ResourceInfo>(
+      MakeError(StatusCode::kNotFound, reason::kModelNotFound, "no such model",
+                {{"model", "gpt"}, {"served", "vlm"}}));
+  EXPECT_EQ(model.resource_type(), "model");
+  EXPECT_EQ(model.resource_name(), "gpt");
+  const auto image = DetailOf<google::rpc::ResourceInfo>(
+      MakeError(StatusCode::kNotFound, reason::kEmbeddingExpired, "expired",
+                {{"image", "2"}}));
+  EXPECT_EQ(image.resource_type(), "image");
+  EXPECT_EQ(image.resource_name(), "2");
+}
+
+TEST(Errors, NameThePreconditionThatFailed) {
+  const auto failure = DetailOf<google::rpc::PreconditionFailure>(
+      MakeError(StatusCode::kFailedPrecondition, reason::kEmbeddingIncompatible,
+                "dtype is one there and two here", {{"check", "dtype"}}));
+  ASSERT_EQ(failure.violations_size(), 1);
+  EXPECT_EQ(failure.violations(0).type(), "EMBEDDING_INCOMPATIBLE");
+  EXPECT_EQ(failure.violations(0).subject(), "dtype");
+  EXPECT_EQ(failure.violations(0).description(),
+            "dtype is one there and two here");
+}
+
+TEST(Errors, NameTheRequest) {
+  const absl::Status status =
+      WithRequestId(FieldError("n", "2 is outside [0, 1]"), "r-1");
+  EXPECT_EQ(ErrorRequestId(status), "r-1");
+  EXPECT_EQ(ErrorField(status), "n");
+  EXPECT_EQ(ErrorRequestId(WithRequestId(status, "r-2")), "r-2");
+  EXPECT_EQ(ErrorRequestId(FieldError("n", "2")), "");
+  EXPECT_TRUE(WithRequestId(absl::OkStatus(), "r-1").ok());
 }
 
 TEST(Errors, WithoutDetailsAnswerEmpty) {
@@ -183,12 +228,39 @@ TEST(GrpcStatus, TheLargestErrorSurvivesTheWire) {
                      absl::Cord(request.SerializeAsString()));
   EXPECT_LT(ToGrpcStatus(largest).error_details().size(), 4096u);
 
+  largest.ErasePayload("type.googleapis.com/google.rpc.BadRequest");
+  largest = WithRequestId(largest, std::string(128, 'r'));
   const absl::Status received = Roundtrip(largest);
+  EXPECT_EQ(ErrorRequestId(received), std::string(128, 'r'));
   EXPECT_EQ(received.code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(received), "OVERLOADED");
   EXPECT_EQ(received.message(), largest.message());
   EXPECT_EQ(RetryDelay(received), absl::Seconds(3));
   EXPECT_FALSE(ErrorMetadataOf(received).empty());
+}
+
+// Every detail that one status can have, each as large as it gets.
+TEST(GrpcStatus, AllDetailsHaveRoom) {
+  const std::string text(5000, 't');
+  ErrorMetadata metadata;
+  for (int i = 0; i < 100; ++i) metadata["key" + std::to_string(i)] = text;
+  metadata["check"] = metadata["model"] = text;
+  for (const char* reason :
+       {reason::kModelNotFound, reason::kEmbeddingIncompatible}) {
+    absl::Status largest = WithRequestId(
+        AtField(RetryableError(StatusCode::kInvalidArgument, reason, text,
+                               absl::Seconds(3), metadata),
+                text),
+        std::string(128, 'r'));
+    size_t num_details = 0;
+    largest.ForEachPayload(
+        [&](absl::string_view, const absl::Cord&) { ++num_details; });
+    EXPECT_EQ(num_details, 5u);
+    google::rpc::Status wire;
+    ASSERT_TRUE(wire.ParseFromString(ToGrpcStatus(largest).error_details()));
+    EXPECT_EQ(wire.details_size(), 5);
+    EXPECT_LT(wire.ByteSizeLong(), 4096u);
+  }
 }
 
 TEST(GrpcStatus, AFieldErrorSurvivesTheWire) {

@@ -175,6 +175,33 @@ TEST_F(GrpcHostTest, StopsWithoutWaitingForTheNextLookAtHealth) {
   host_.reset();  // hangs where nobody wakes the thread
 }
 
+TEST_F(GrpcHostTest, APartOfAServiceHasHealthOfItsOwn) {
+  std::atomic<bool> sees = false;
+  auto host = GrpcHost::Start(Loopback(),
+                              {{.name = v1::VisionService::service_full_name(),
+                                .service = &service_,
+                                .gate = &service_.gate,
+                                .part = "sight",
+                                .part_ready = [&] { return sees.load(); }}},
+                              health_, grpc_metrics_);
+  ASSERT_TRUE(host.ok()) << host.status();
+  host_ = *std::move(host);
+  channel_ = MakeChannel(host_->address()->ToString());
+  const std::string part = "tandem.v1.VisionService/sight";
+  EXPECT_EQ(HealthOf(part), "NOT_SERVING");
+  sees = true;
+  health_.SetCondition("weights", true);
+  AwaitHealth(part, "SERVING");
+  sees = false;  // which no condition tells
+  AwaitHealth(part, "NOT_SERVING");
+  EXPECT_EQ(HealthOf("tandem.v1.VisionService"), "SERVING");
+  sees = true;
+  AwaitHealth(part, "SERVING");
+  health_.Drain();
+  AwaitHealth(part, "NOT_SERVING");
+  host_ = nullptr;
+}
+
 TEST_F(GrpcHostTest, SeveralServersInOneProcessHaveHealthOfTheirOwn) {
   Start(Loopback());
   Health other_health;

@@ -114,6 +114,12 @@ void FakeLlmService::SetInfo(const v1::GetLlmInfoResponse& info) {
 void FakeLlmService::Release() {
   absl::MutexLock lock(&mutex_);
   script_.hold_after = -1;
+  hold_counts_ = false;
+}
+
+void FakeLlmService::HoldCounts() {
+  absl::MutexLock lock(&mutex_);
+  hold_counts_ = true;
 }
 
 void FakeLlmService::Shutdown() {
@@ -233,7 +239,7 @@ absl::Status FakeLlmService::Check(const v1::GenerateRequest& request,
 bool FakeLlmService::WaitWhileHeld(grpc::ServerContext& context) {
   absl::MutexLock lock(&mutex_);
   const auto released = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return script_.hold_after < 0;
+    return script_.hold_after < 0 && !hold_counts_;
   };
   ++num_held_;
   bool go = false;
@@ -246,8 +252,16 @@ bool FakeLlmService::WaitWhileHeld(grpc::ServerContext& context) {
 }
 
 grpc::Status FakeLlmService::CountTokens(
-    grpc::ServerContext*, const v1::CountPromptTokensRequest* request,
+    grpc::ServerContext* context, const v1::CountPromptTokensRequest* request,
     v1::CountPromptTokensResponse* response) {
+  bool held = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    held = hold_counts_;
+  }
+  if (held && !WaitWhileHeld(*context)) {
+    return ToGrpcStatus(absl::CancelledError());
+  }
   uint32_t prompt = 0, image = 0;
   const absl::Status status = CountText(request->messages(), prompt);
   if (!status.ok()) return ToGrpcStatus(status);

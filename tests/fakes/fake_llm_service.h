@@ -55,6 +55,8 @@ class FakeLlmService final : public v1::LlmService::Service {
   // Is called in a Generate before its first piece; may move a fake clock.
   void SetBeforeAnswer(std::function<void()> act) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetInfo(const v1::GetLlmInfoResponse& info) ABSL_LOCKS_EXCLUDED(mutex_);
+  // CountTokens calls wait until Release or their end.
+  void HoldCounts() ABSL_LOCKS_EXCLUDED(mutex_);
   // Lets held calls go on, and later ones pass.
   void Release() ABSL_LOCKS_EXCLUDED(mutex_);
   // Drops all connections and takes no new ones.
@@ -63,7 +65,7 @@ class FakeLlmService final : public v1::LlmService::Service {
   // All Generate requests so far.
   std::vector<v1::GenerateRequest> requests() const ABSL_LOCKS_EXCLUDED(mutex_);
   int num_calls() const ABSL_LOCKS_EXCLUDED(mutex_);  // Generate, open now
-  int num_held() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int num_held() const ABSL_LOCKS_EXCLUDED(mutex_);   // of both kinds
   int num_cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   grpc::Status Generate(grpc::ServerContext* context,
@@ -84,6 +86,7 @@ class FakeLlmService final : public v1::LlmService::Service {
                       const v1::GenerateRequest& request,
                       grpc::ServerWriter<v1::GenerateChunk>& writer)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until Release; false where the call ended before.
   bool WaitWhileHeld(grpc::ServerContext& context) ABSL_LOCKS_EXCLUDED(mutex_);
 
   mutable absl::Mutex mutex_;
@@ -92,6 +95,7 @@ class FakeLlmService final : public v1::LlmService::Service {
   std::deque<Script> next_scripts_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> before_answer_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  bool hold_counts_ ABSL_GUARDED_BY(mutex_) = false;
   int num_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_held_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_cancelled_ ABSL_GUARDED_BY(mutex_) = 0;

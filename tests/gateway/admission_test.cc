@@ -54,6 +54,20 @@ TEST_F(AdmissionTest, AFreedPlaceAdmitsTheOldestInLine) {
   EXPECT_EQ(admission_.queued(), 0);
 }
 
+TEST_F(AdmissionTest, APlaceThatIsGivenBackIsTakenWhenItsTicketGoes) {
+  auto first = Enter();
+  const auto second = Enter();
+  const auto third = Enter();
+  (*first)->GiveBack();
+  (*first)->GiveBack();
+  EXPECT_EQ(admission_.in_flight(), 2);  // the third has it
+  EXPECT_EQ(admission_.queued(), 0);
+  EXPECT_EQ(num_admitted_, 2);
+  first->reset();
+  EXPECT_EQ(num_admitted_, 3);
+  EXPECT_EQ(admission_.in_flight(), 2);
+}
+
 TEST_F(AdmissionTest, WhoLeavesTheLineIsNotAdmitted) {
   auto first = Enter();
   auto second = Enter();

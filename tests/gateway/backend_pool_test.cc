@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "grpcpp/create_channel.h"
@@ -30,7 +32,8 @@ class BackendPoolTest : public testing::Test {
  protected:
   // Channels are told apart by their address; nothing is dialled.
   std::unique_ptr<BackendPool> MakePool(
-      std::map<std::string, absl::StatusOr<BackendInfo>> answers) {
+      std::map<std::string, absl::StatusOr<BackendInfo>> answers,
+      Backend kind = Backend::kLlm) {
     std::vector<BackendTarget> targets;
     std::map<grpc::Channel*, absl::StatusOr<BackendInfo>> by_channel;
     for (auto& [name, answer] : answers) {
@@ -40,16 +43,14 @@ class BackendPoolTest : public testing::Test {
       targets.push_back({name, channel});
     }
     auto pool = std::make_unique<BackendPool>(
-        BackendPool::Options{.kind = Backend::kLlm,
-                             .targets = targets,
-                             .ask_every = absl::Hours(1),
-                             .ask_timeout = absl::Seconds(2)},
+        BackendPool::Options{
+            .kind = kind, .targets = targets, .ask_every = absl::Hours(1)},
         [by_channel](std::shared_ptr<grpc::Channel> channel, absl::Time,
                      std::function<void(absl::StatusOr<BackendInfo>)> done) {
           done(by_channel.at(channel.get()));
         },
         gateway_metrics_, /*grpc_metrics=*/nullptr);
-    pool->WaitUntilAsked(absl::Seconds(60));
+    pool->WaitUntilAsked(absl::InfiniteDuration());
     return pool;
   }
 
@@ -59,13 +60,30 @@ class BackendPoolTest : public testing::Test {
   GatewayMetrics gateway_metrics_{metrics_};
 };
 
-TEST_F(BackendPoolTest, PicksTheLeastCalledThenTheLeastLoaded) {
+TEST_F(BackendPoolTest, LoadIsWhatWasSaidAndOurCallsSince) {
   const auto pool = MakePool({{"a:1", Ready("a", 5)}, {"b:1", Ready("b", 3)}});
-  const auto first = pool->Pick("", "", Anyone);
-  ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(first->info().service.replica_id(), "b");
-  const auto second = pool->Pick("", "", Anyone);
-  EXPECT_EQ(second->info().service.replica_id(), "a");
+  std::vector<BackendPool::Lease> leases;
+  std::string picked;
+  for (int i = 0; i < 5; ++i) {
+    leases.push_back(*pool->Pick("", "", Anyone));
+    picked += leases.back().info().service.replica_id();
+  }
+  EXPECT_EQ(picked, "bbaba");
+}
+
+TEST_F(BackendPoolTest, ACallThatEndedNoLongerCounts) {
+  const auto pool = MakePool({{"a:1", Ready("a", 0)}, {"b:1", Ready("b", 1)}});
+  auto lease = *pool->Pick("", "", Anyone);
+  ASSERT_EQ(lease.info().service.replica_id(), "a");
+  lease.EndCall();
+  lease.EndCall();
+  EXPECT_EQ(lease->address(), "a:1");  // the replica stays
+  lease.Reset();
+  const auto first = *pool->Pick("", "", Anyone);
+  EXPECT_EQ(first.info().service.replica_id(), "a");
+  const auto second = *pool->Pick("", "", Anyone);  // both have 1
+  EXPECT_EQ(second.info().service.replica_id(), "a");
+  EXPECT_EQ(pool->Pick("", "", Anyone)->info().service.replica_id(), "b");
 }
 
 TEST_F(BackendPoolTest, ALeaseEndsWithItsOwner) {
@@ -170,6 +188,46 @@ TEST_F(BackendPoolTest, ANameThatIsUnknownTakesNothingFromTheOthers) {
   EXPECT_GE(pool.num_ready(), 2);
 }
 
+TEST_F(BackendPoolTest, ANameThatKeepsTheResolverBusyKeepsNobodyElseWaiting) {
+  absl::Notification go;
+  std::atomic<int> num_asked = 0;
+  BackendPool pool(
+      {.kind = Backend::kLlm,
+       .targets = {{"dns:///slow:1", nullptr}, {"127.0.0.1:2", nullptr}},
+       .ask_every = absl::Milliseconds(1),
+       .resolve = [&](const std::string&) -> std::vector<std::string> {
+         go.WaitForNotification();
+         return {"127.0.0.1:1"};
+       }},
+      [&](auto, absl::Time, auto done) {
+        ++num_asked;
+        done(Ready("a"));
+      },
+      gateway_metrics_, /*grpc_metrics=*/nullptr);
+  while (num_asked < 3) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(pool.num_ready(), 1);
+  EXPECT_FALSE(pool.WaitUntilAsked(absl::ZeroDuration()));
+  go.Notify();
+  EXPECT_TRUE(pool.WaitUntilAsked(absl::InfiniteDuration()));
+  EXPECT_EQ(pool.num_ready(), 2);
+}
+
+TEST_F(BackendPoolTest, WhatANameFindsIsAskedAtOnce) {
+  std::atomic<int> num_lookups = 0;
+  BackendPool pool(
+      {.kind = Backend::kLlm,
+       .targets = {{"dns:///name:1", nullptr}},
+       .ask_every = absl::Hours(1),
+       .resolve = [&](const std::string&) -> std::vector<std::string> {
+         if (++num_lookups < 3) return {};
+         return {"127.0.0.1:1"};
+       },
+       .resolve_every = absl::Milliseconds(1)},
+      [](auto, absl::Time, auto done) { done(Ready("a")); }, gateway_metrics_,
+      /*grpc_metrics=*/nullptr);
+  while (pool.num_ready() == 0) absl::SleepFor(absl::Milliseconds(1));
+}
+
 // Questions that wait for the test's answer.
 class Questions {
  public:
@@ -265,70 +323,58 @@ TEST_F(BackendPoolTest, AvoidsAReplicaWhereThereIsAnother) {
   EXPECT_EQ(one->Pick("", "a:1", Anyone)->info().service.replica_id(), "a");
 }
 
-TEST_F(BackendPoolTest, AKeyMeetsTheSameTwoReplicas) {
+// Replicas whose addresses differ as those of one machine do.
+std::map<std::string, absl::StatusOr<BackendInfo>> Neighbours(int count) {
   std::map<std::string, absl::StatusOr<BackendInfo>> replicas;
-  for (const char name : {'a', 'b', 'c', 'd', 'e', 'f'}) {
-    const std::string replica(1, name);
-    replicas.emplace(replica + ":1", Ready(replica));
+  for (int i = 0; i < count; ++i) {
+    const std::string address = absl::StrCat("127.0.0.1:", 50061 + i);
+    replicas.emplace(address, Ready(address));
   }
-  const auto pool = MakePool(replicas);
-  int num_spread = 0;
+  return replicas;
+}
+
+TEST_F(BackendPoolTest, APictureMeetsTheSameTwoReplicas) {
+  const auto pool = MakePool(Neighbours(6), Backend::kVision);
   for (int key = 0; key < 50; ++key) {
     std::map<std::string, int> met;
     std::vector<BackendPool::Lease> leases;
     for (int i = 0; i < 6; ++i) {
       leases.push_back(*pool->Pick(std::to_string(key), "", Anyone));
-      ++met[leases.back().info().service.replica_id()];
+      ++met[leases.back()->address()];
     }
     ASSERT_EQ(met.size(), 2u);
     for (const auto& [replica, calls] : met) EXPECT_EQ(calls, 3);
-    num_spread += static_cast<int>(met.count("a"));
   }
-  // Two of six: about a third of the keys; none or all would be no hash.
-  EXPECT_GT(num_spread, 3);
-  EXPECT_LT(num_spread, 35);
 }
 
-v1::ServiceInfo Service() {
-  v1::ServiceInfo info;
-  info.set_fingerprint("f00d");
-  info.set_profile(v1::PROFILE_CUSTOM);
-  info.set_dtype(v1::DTYPE_BFLOAT16);
-  info.set_hidden_size(896);
-  info.set_tokens_per_tile(256);
-  info.set_tile_size(448);
-  return info;
+TEST_F(BackendPoolTest, KeysSpreadEvenlyOverNeighbours) {
+  const auto pool = MakePool(Neighbours(8));
+  std::map<std::string, int> met;
+  for (int key = 0; key < 8000; ++key) {
+    ++met[(*pool->Pick(absl::StrCat("conversation-", key), "", Anyone))
+              ->address()];
+  }
+  EXPECT_EQ(met.size(), 8u);
+  for (const auto& [replica, keys] : met) {
+    EXPECT_GT(keys, 800) << replica;
+    EXPECT_LT(keys, 1200) << replica;
+  }
 }
 
-TEST(CheckPairing, AcceptsTwinsAndNamesWhatDiffers) {
-  EXPECT_TRUE(CheckPairing(Service(), Service(), false).ok());
-  const auto check = [](auto change) {
-    v1::ServiceInfo other = Service();
-    change(other);
-    const absl::Status status = CheckPairing(Service(), other, false);
-    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_EQ(ErrorReason(status), reason::kEmbeddingIncompatible);
-    return ErrorMetadataOf(status)["check"];
-  };
-  EXPECT_EQ(check([](auto& i) { i.set_fingerprint("beef"); }), "fingerprint");
-  EXPECT_EQ(check([](auto& i) { i.set_profile(v1::PROFILE_HF); }), "profile");
-  EXPECT_EQ(check([](auto& i) { i.set_dtype(v1::DTYPE_FLOAT32); }), "dtype");
-  EXPECT_EQ(check([](auto& i) { i.set_hidden_size(1536); }), "hidden_size");
-  EXPECT_EQ(check([](auto& i) { i.set_tokens_per_tile(64); }),
-            "tokens_per_tile");
-  EXPECT_EQ(check([](auto& i) { i.set_tile_size(224); }), "tile_size");
-}
-
-TEST(CheckPairing, RefusesOneCardForTwoUnlessAllowed) {
-  v1::ServiceInfo vision = Service();
-  vision.add_card_ids("GPU-1");
-  v1::ServiceInfo llm = Service();
-  llm.add_card_ids("GPU-0");
-  EXPECT_TRUE(CheckPairing(vision, llm, false).ok());
-  llm.add_card_ids("GPU-1");
-  EXPECT_EQ(ErrorMetadataOf(CheckPairing(vision, llm, false))["check"],
-            "card_ids");
-  EXPECT_TRUE(CheckPairing(vision, llm, true).ok());
+TEST_F(BackendPoolTest, AConversationStaysUntilItsReplicaIsOverloaded) {
+  const auto pool = MakePool(Neighbours(4));
+  const std::string home = (*pool->Pick("key", "", Anyone))->address();
+  std::vector<BackendPool::Lease> leases;
+  // Alone it has all of the load: at n calls the bound is 1.25 n / 4 + 1.
+  for (int i = 0; i < 2; ++i) {
+    leases.push_back(*pool->Pick("key", "", Anyone));
+    EXPECT_EQ(leases.back()->address(), home);
+  }
+  leases.push_back(*pool->Pick("key", "", Anyone));
+  EXPECT_NE(leases.back()->address(), home);
+  // A busy fleet takes more.
+  for (int i = 0; i < 40; ++i) leases.push_back(*pool->Pick("", "", Anyone));
+  EXPECT_EQ((*pool->Pick("key", "", Anyone))->address(), home);
 }
 
 }  // namespace

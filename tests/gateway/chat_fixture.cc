@@ -80,13 +80,20 @@ FakeLlmService& ChatFixture::AddLlm() {
 void ChatFixture::StartGateway(const Setup& setup) {
   while (static_cast<int>(vision_.size()) < setup.num_vision) AddVision();
   while (static_cast<int>(llm_.size()) < setup.num_llm) AddLlm();
-  const auto target = [&](auto& service) {
-    return BackendTarget{service->address(),
-                         setup.sockets ? nullptr : service->InProcessChannel()};
+  const auto add = [&](const char* name, auto& services,
+                       std::vector<BackendTarget>& targets) {
+    for (const auto& service : services) {
+      if (setup.sockets) {
+        targets.push_back({service->address(), nullptr});
+      } else {
+        targets.push_back({absl::StrCat(name, "-", targets.size()),
+                           service->InProcessChannel()});
+      }
+    }
   };
   GatewayServer::Options options;
-  for (const auto& service : vision_) options.vision.push_back(target(service));
-  for (const auto& service : llm_) options.llm.push_back(target(service));
+  add("vision", vision_, options.vision);
+  add("llm", llm_, options.llm);
   options.engine = setup.engine;
   Clock& clock = setup.clock != nullptr ? *setup.clock : real_clock_;
   const ServiceFrame frame{clock, health_, metrics_, grpc_metrics_};
@@ -127,9 +134,9 @@ double ChatFixture::Retries(Backend backend, absl::StatusCode code) const {
   return gateway_metrics_.backend_retries[backend][code].Value();
 }
 
-double ChatFixture::Requests(absl::StatusCode code) const {
+double ChatFixture::Requests(absl::StatusCode code, Method method) const {
   return gateway_metrics_
-      .requests[static_cast<size_t>(Api::kGrpc)][Method::kChat][code]
+      .requests[static_cast<size_t>(Api::kGrpc)][method][code]
       .Value();
 }
 
@@ -152,10 +159,11 @@ void ChatFixture::ExpectIdle() {
 }
 
 SessionCaller::SessionCaller(ChatEngine& engine, const v1::ChatRequest& request,
-                             absl::Duration timeout, bool takes_chunks) {
+                             absl::Duration timeout, bool takes_chunks,
+                             Clock* clock) {
   ChatEngine::Call call;
   call.request_id = "r-1";
-  call.deadline = absl::Now() + timeout;
+  call.deadline = (clock != nullptr ? clock->Now() : absl::Now()) + timeout;
   session_ = engine.NewSession(request, call,
                                {.on_chunk =
                                     [this, takes_chunks](const v1::ChatChunk&) {
@@ -163,7 +171,10 @@ SessionCaller::SessionCaller(ChatEngine& engine, const v1::ChatRequest& request,
                                         absl::MutexLock lock(&mutex_);
                                         ++num_chunks_;
                                       }
-                                      if (takes_chunks) session_->Continue();
+                                      if (!takes_chunks) return;
+                                      session_->Continue();
+                                      absl::MutexLock lock(&mutex_);
+                                      ++num_continued_;
                                     },
                                 .on_done =
                                     [this](absl::Status status) {
@@ -176,6 +187,11 @@ SessionCaller::SessionCaller(ChatEngine& engine, const v1::ChatRequest& request,
 int SessionCaller::num_chunks() const {
   absl::MutexLock lock(&mutex_);
   return num_chunks_;
+}
+
+int SessionCaller::num_continued() const {
+  absl::MutexLock lock(&mutex_);
+  return num_continued_;
 }
 
 bool SessionCaller::is_done() const {

@@ -43,7 +43,10 @@ class ChatFixture : public testing::Test {
  protected:
   struct Setup {
     int num_vision = 1, num_llm = 1;
-    // Backends are dialled; else they are reached without a socket.
+    // Backends are dialled, as they must be where one is shut down: gRPC 1.51
+    // crashes when a call begins on a channel without a socket whose server is
+    // gone, and the gateway asks every second. Else they are reached without
+    // one, and are named vision-0, llm-0, llm-1.
     bool sockets = false;
     // So is the gateway.
     bool listens = false;
@@ -69,7 +72,7 @@ class ChatFixture : public testing::Test {
   ChatAnswer Chat(const v1::ChatRequest& request);
 
   double Retries(Backend backend, absl::StatusCode code) const;
-  double Requests(absl::StatusCode code) const;
+  double Requests(absl::StatusCode code, Method method = Method::kChat) const;
 
   // Waits until nothing is in flight, admitted, held or computed any more, and
   // checks that every image was released once, where it was put.
@@ -92,11 +95,14 @@ class ChatFixture : public testing::Test {
 class SessionCaller {
  public:
   // `takes_chunks`: says Continue to every chunk at once.
+  // `timeout` is on `clock`; null: the real one.
   SessionCaller(ChatEngine& engine, const v1::ChatRequest& request,
-                absl::Duration timeout, bool takes_chunks = true);
+                absl::Duration timeout, bool takes_chunks = true,
+                Clock* clock = nullptr);
 
   ChatSession& session() { return *session_; }
   int num_chunks() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int num_continued() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool is_done() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits for the end.
   absl::Status Wait() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -104,6 +110,7 @@ class SessionCaller {
  private:
   mutable absl::Mutex mutex_;
   int num_chunks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int num_continued_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_ends_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<ChatSession> session_;

@@ -1,4 +1,5 @@
 // What breaks behind the gateway, and what the client hears of it.
+#include <atomic>
 #include <functional>
 #include <ostream>
 #include <string>
@@ -122,6 +123,39 @@ TEST_F(ChatRetryTest, AnExpiredImageIsPutAgainWhereItWas) {
   ExpectIdle();
 }
 
+TEST_F(ChatRetryTest, PicturesThatArePutAgainAreTheSameInTheSameOrder) {
+  StartGateway({.num_vision = 2});
+  llm_[0]->SetNextScript(Failing(Expired()));
+  EXPECT_TRUE(
+      Chat(ImageRequest({{448, 448}, {896, 448}, {896, 896}})).status.ok());
+  const std::vector<v1::GenerateRequest> requests = llm_[0]->requests();
+  ASSERT_EQ(requests.size(), 2u);
+  for (const v1::GenerateRequest& request : requests) {
+    ASSERT_EQ(request.images_size(), 3);
+    EXPECT_EQ(request.images(0).num_tiles(), 1u);
+    EXPECT_EQ(request.images(1).num_tiles(), 3u);
+    EXPECT_EQ(request.images(2).num_tiles(), 5u);
+  }
+  ExpectIdle();
+}
+
+TEST_F(ChatRetryTest, AVisionServiceThatTheLlmServiceCannotReachHasNoAddress) {
+  StartGateway();
+  llm_[0]->SetScript(Failing(MakeError(
+      absl::StatusCode::kUnavailable, reason::kBackendUnavailable,
+      "image 0: failed to connect to all addresses; last error: UNKNOWN: "
+      "ipv4:10.0.0.5:50061: Failed to connect",
+      {{"image", "0"}, {"peer", "10.0.0.5"}})));
+  const absl::Status status = Chat(ImageRequest()).status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), reason::kBackendUnavailable);
+  EXPECT_EQ(status.message(), "a vision service cannot be reached");
+  EXPECT_EQ(RetryDelay(status), absl::Seconds(1));
+  EXPECT_THAT(status.ToString(), testing::Not(testing::HasSubstr("10.0.0.5")));
+  EXPECT_EQ(Retries(Backend::kVision, absl::StatusCode::kUnavailable), 1);
+  ExpectIdle();
+}
+
 TEST_F(ChatRetryTest, ACorruptTransferIsTriedFromAnotherReplica) {
   StartGateway({.num_vision = 2});
   FakeVisionService& home = Home();
@@ -158,7 +192,7 @@ TEST_F(ChatRetryTest, EmbeddingsThatFailTwiceAreSaidWithADelay) {
 }
 
 TEST_F(ChatRetryTest, AnotherLlmReplicaTakesOver) {
-  StartGateway({.num_llm = 2});
+  StartGateway({.num_llm = 2, .sockets = true});
   // Whoever is asked first.
   for (const auto& llm : llm_) {
     llm->SetScript({.hold_after = 0});
@@ -203,28 +237,24 @@ TEST_F(ChatRetryTest, ALostLlmServiceIsSaidWithoutItsAddress) {
 }
 
 TEST_F(ChatRetryTest, AfterTokensALostPeerIsSaidAndNothingComesTwice) {
-  for (const bool sockets : {false, true}) {
-    StartGateway({.sockets = sockets});
-    llm_[0]->SetScript({.hold_after = 2});
-    grpc::ClientContext context;
-    int num_chunks = 0;
-    std::thread killer([&] {
-      WaitUntil([&] { return llm_[0]->num_held() == 1; });
-      llm_[0]->Shutdown();
-    });
-    const ChatAnswer answer =
-        Chat(ImageRequest(), context, [&] { ++num_chunks; });
-    killer.join();
-    EXPECT_THAT(answer.token_ids(), ElementsAre(1, 2));
-    EXPECT_EQ(answer.status.code(), absl::StatusCode::kUnavailable);
-    EXPECT_EQ(ErrorReason(answer.status), reason::kPeerLost) << answer.status;
-    EXPECT_EQ(ErrorMetadataOf(answer.status)["tokensSent"], "2");
-    EXPECT_EQ(llm_[0]->requests().size(), 1u);
-    ExpectIdle();
-    host_ = nullptr;
-    gateway_ = nullptr;
-    llm_.clear();
-  }
+  StartGateway({.sockets = true});
+  llm_[0]->SetScript({.hold_after = 2});
+  grpc::ClientContext context;
+  std::atomic<int> num_chunks = 0;
+  std::thread killer([&] {
+    WaitUntil([&] { return llm_[0]->num_held() == 1 && num_chunks == 2; });
+    llm_[0]->Shutdown();
+  });
+  const ChatAnswer answer =
+      Chat(ImageRequest(), context, [&] { ++num_chunks; });
+  killer.join();
+  EXPECT_THAT(answer.token_ids(), ElementsAre(1, 2));
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(answer.status), reason::kPeerLost) << answer.status;
+  EXPECT_EQ(ErrorMetadataOf(answer.status)["tokensSent"], "2");
+  EXPECT_EQ(RetryDelay(answer.status), absl::nullopt);
+  EXPECT_EQ(llm_[0]->requests().size(), 1u);
+  ExpectIdle();
 }
 
 TEST_F(ChatRetryTest, AnUnaryCallHearsOfALostPeerToo) {

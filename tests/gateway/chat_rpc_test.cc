@@ -1,5 +1,6 @@
 #include "gateway/chat_rpc.h"
 
+#include <string>
 #include <thread>
 
 #include "common/channel.h"
@@ -91,12 +92,167 @@ TEST_F(ChatRpcTest, CountTokensSaysWhatIsWrong) {
   EXPECT_TRUE(RetryDelay(lost).has_value());
 }
 
-TEST_F(ChatRpcTest, TakesTheRequestIdOfItsCaller) {
+TEST_F(ChatRpcTest, ACountEndsWithItsCaller) {
   StartGateway();
+  llm_[0]->HoldCounts();
+  v1::CountTokensRequest request;
+  *request.mutable_messages() = TextRequest().messages();
   grpc::ClientContext context;
-  SetRequestId("mine-7", context);
-  ASSERT_TRUE(Chat(TextRequest(), context).status.ok());
-  EXPECT_EQ(llm_[0]->requests().at(0).request_id(), "mine-7");
+  std::thread canceller([&] {
+    WaitUntil([&] { return llm_[0]->num_held() == 1; });
+    context.TryCancel();
+  });
+  v1::CountTokensResponse counted;
+  EXPECT_EQ(stub().CountTokens(&context, request, &counted).error_code(),
+            grpc::StatusCode::CANCELLED);
+  canceller.join();
+  WaitUntil([&] { return llm_[0]->num_held() == 0; });
+  WaitUntil([&] {
+    return Requests(absl::StatusCode::kCancelled, Method::kCountTokens) == 1;
+  });
+  ExpectIdle();
+}
+
+TEST_F(ChatRpcTest, CountsAreBounded) {
+  Setup setup;
+  setup.engine.max_counts = 1;
+  StartGateway(setup);
+  llm_[0]->HoldCounts();
+  v1::CountTokensRequest request;
+  *request.mutable_messages() = TextRequest().messages();
+  const auto count = [&] {
+    grpc::ClientContext context;
+    v1::CountTokensResponse counted;
+    return FromGrpcStatus(stub().CountTokens(&context, request, &counted));
+  };
+  std::thread first([&] { EXPECT_TRUE(count().ok()); });
+  WaitUntil([&] { return llm_[0]->num_held() == 1; });
+  const absl::Status refused = count();
+  EXPECT_EQ(ErrorReason(refused), reason::kOverloaded);
+  EXPECT_TRUE(RetryDelay(refused).has_value());
+  EXPECT_TRUE(Chat(TextRequest()).status.ok());  // has places of its own
+  llm_[0]->Release();
+  first.join();
+  EXPECT_TRUE(count().ok());
+}
+
+TEST_F(ChatRpcTest, ACountDoesNotDelayTheEnd) {
+  StartGateway();
+  llm_[0]->HoldCounts();
+  v1::CountTokensRequest request;
+  *request.mutable_messages() = TextRequest().messages();
+  std::thread client([&] {
+    grpc::ClientContext context;
+    v1::CountTokensResponse counted;
+    EXPECT_FALSE(stub().CountTokens(&context, request, &counted).ok());
+  });
+  WaitUntil([&] { return llm_[0]->num_held() == 1; });
+  host_ = nullptr;  // cancels what is in flight, and waits for it
+  client.join();
+  gateway_ = nullptr;
+}
+
+TEST_F(ChatRpcTest, EveryMethodEchoesTheRequestIdOfItsCaller) {
+  StartGateway();
+  const auto echoed = [](const grpc::ClientContext& context) {
+    const auto& metadata = context.GetServerInitialMetadata();
+    const auto found = metadata.find(kRequestIdHeader);
+    if (found == metadata.end()) return std::string();
+    return std::string(found->second.data(), found->second.size());
+  };
+  const auto call = [&](const std::string& id, auto method) {
+    grpc::ClientContext context;
+    SetRequestId(id, context);
+    EXPECT_TRUE(method(context).ok()) << id;
+    EXPECT_EQ(echoed(context), id);
+  };
+  call("list", [&](grpc::ClientContext& context) {
+    v1::ListModelsResponse response;
+    return stub().ListModels(&context, {}, &response);
+  });
+  call("get", [&](grpc::ClientContext& context) {
+    v1::GetModelResponse response;
+    return stub().GetModel(&context, {}, &response);
+  });
+  call("count", [&](grpc::ClientContext& context) {
+    v1::CountTokensRequest request;
+    *request.mutable_messages() = TextRequest().messages();
+    v1::CountTokensResponse response;
+    return stub().CountTokens(&context, request, &response);
+  });
+  call("unary", [&](grpc::ClientContext& context) {
+    v1::ChatResponse response;
+    return stub().ChatUnary(&context, TextRequest(), &response);
+  });
+  call("stream", [&](grpc::ClientContext& context) {
+    return Chat(TextRequest(), context).status;
+  });
+  EXPECT_EQ(llm_[0]->requests().at(0).request_id(), "unary");
+  EXPECT_EQ(llm_[0]->requests().at(1).request_id(), "stream");
+}
+
+TEST_F(ChatRpcTest, EveryErrorNamesItsRequest) {
+  StartGateway();
+  grpc::ClientContext stream, unary, get, count;
+  for (grpc::ClientContext* context : {&stream, &unary, &get, &count}) {
+    SetRequestId("mine-7", *context);
+  }
+  v1::ChatResponse response;
+  v1::GetModelRequest unknown;
+  unknown.set_model("another");
+  v1::GetModelResponse model;
+  v1::CountTokensResponse counted;
+  for (const absl::Status& status :
+       {Chat(v1::ChatRequest(), stream).status,
+        FromGrpcStatus(stub().ChatUnary(&unary, {}, &response)),
+        FromGrpcStatus(stub().GetModel(&get, unknown, &model)),
+        FromGrpcStatus(stub().CountTokens(&count, {}, &counted))}) {
+    EXPECT_FALSE(status.ok());
+    EXPECT_EQ(ErrorRequestId(status), "mine-7") << status;
+  }
+  // One that is refused before anything is begun too.
+  gateway_->grpc_service().gate->Close();
+  grpc::ClientContext late;
+  SetRequestId("late-1", late);
+  EXPECT_EQ(ErrorRequestId(Chat(TextRequest(), late).status), "late-1");
+}
+
+TEST_F(ChatRpcTest, EveryCallIsCountedAndTimed) {
+  StartGateway();
+  grpc::ClientContext list, count;
+  v1::ListModelsResponse models;
+  ASSERT_TRUE(stub().ListModels(&list, {}, &models).ok());
+  v1::CountTokensRequest request;
+  *request.mutable_messages() = TextRequest().messages();
+  v1::CountTokensResponse counted;
+  ASSERT_TRUE(stub().CountTokens(&count, request, &counted).ok());
+  ASSERT_TRUE(Chat(TextRequest()).status.ok());
+  gateway_->grpc_service().gate->Close();
+  EXPECT_FALSE(Chat(TextRequest()).status.ok());
+  EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kListModels), 1);
+  EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kCountTokens), 1);
+  EXPECT_EQ(Requests(absl::StatusCode::kUnavailable), 1);
+  const auto timed = [&](Streaming streaming) {
+    return gateway_metrics_.request_duration_seconds[Api::kGrpc][streaming]
+        .Collect()
+        .histogram.sample_count;
+  };
+  EXPECT_EQ(timed(Streaming::kNo), 2u);
+  EXPECT_EQ(timed(Streaming::kYes), 2u);
+  ExpectIdle();
+}
+
+TEST_F(ChatRpcTest, HealthSaysWhetherPicturesAreTaken) {
+  v1::ServiceInfo loading = FakeVisionInfo(format_);
+  loading.set_ready(false);
+  AddVision().SetInfo(loading);
+  StartGateway();
+  const GrpcHost::Service service = gateway_->grpc_service();
+  EXPECT_EQ(service.name + "/" + service.part, "tandem.v1.ChatService/vision");
+  EXPECT_FALSE(service.part_ready());
+  loading.set_ready(true);
+  vision_[0]->SetInfo(loading);
+  WaitUntil([&] { return service.part_ready(); });
 }
 
 TEST_F(ChatRpcTest, BeginsNothingForACallThatIsNearlyOver) {

@@ -252,6 +252,48 @@ TEST_F(ChatSessionTest, PairsWhatFitsInAMixedFleet) {
   ExpectIdle();
 }
 
+TEST_F(ChatSessionTest, PicturesGoToAnLlmServiceThatTakesThem) {
+  v1::GetLlmInfoResponse blind = FakeLlmService::DefaultInfo();
+  blind.set_accepts_images(false);
+  AddLlm().SetInfo(blind);
+  AddLlm();
+  StartGateway();
+  for (int i = 0; i < 10; ++i) {
+    v1::ChatRequest request = ImageRequest();
+    request.set_prompt_cache_key(absl::StrCat("conversation ", i));
+    EXPECT_TRUE(Chat(request).status.ok());
+  }
+  EXPECT_EQ(llm_[0]->requests().size(), 0u);
+  EXPECT_EQ(llm_[1]->requests().size(), 10u);
+  ExpectIdle();
+}
+
+TEST_F(ChatSessionTest, NoLlmServiceThatTakesPicturesIsSaidBeforeOneIsPut) {
+  v1::GetLlmInfoResponse blind = FakeLlmService::DefaultInfo();
+  blind.set_accepts_images(false);
+  AddLlm().SetInfo(blind);
+  StartGateway();
+  const absl::Status status = Chat(ImageRequest()).status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), reason::kBackendUnavailable);
+  EXPECT_EQ(status.message(), "no llm service that takes images is ready");
+  EXPECT_TRUE(RetryDelay(status).has_value());
+  EXPECT_EQ(vision_[0]->num_puts(), 0);
+  EXPECT_TRUE(Chat(TextRequest()).status.ok());
+  ExpectIdle();
+}
+
+TEST_F(ChatSessionTest, CutsAsManyTilesAsBothServicesWould) {
+  v1::ServiceInfo info = FakeVisionInfo(format_);
+  info.set_max_tiles(2);
+  AddVision().SetInfo(info);
+  StartGateway();
+  EXPECT_EQ(engine().GetModel("")->max_tiles(), 2u);
+  EXPECT_TRUE(Chat(ImageRequest({{896, 896}})).status.ok());
+  EXPECT_LE(llm_[0]->requests().at(0).images(0).num_tiles(), 3u);
+  ExpectIdle();
+}
+
 TEST_F(ChatSessionTest, RefusesWhatItDoesNotServe) {
   StartGateway();
   v1::ChatRequest other_model = TextRequest();

@@ -1,15 +1,18 @@
 // Requests that end early: whose client goes away, stops reading, or runs out
 // of time, wherever they are.
 #include <atomic>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <thread>
 #include <tuple>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
 #include "common/grpc_status.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/gateway/chat_fixture.h"
 
 namespace tandem {
@@ -70,17 +73,18 @@ class ChatStopTest : public ChatFixture,
   // Sends a request and stops it there.
   ChatAnswer SendAndStop() {
     grpc::ClientContext context;
+    std::thread stopper;
     if (by() == By::kDeadline) {
-      SetDeadline(absl::Now() + absl::Seconds(1), context);
+      // Longer than any machine takes to get there.
+      SetDeadline(absl::Now() + absl::Seconds(5), context);
+    } else {
+      stopper = std::thread([&] {
+        WaitUntil([&] { return IsThere(); });
+        context.TryCancel();
+      });
     }
-    std::atomic<bool> is_over = false;
-    std::thread stopper([&] {
-      WaitUntil([&] { return IsThere() || is_over; });
-      if (by() == By::kCancel) context.TryCancel();
-    });
     ChatAnswer answer = Chat(ImageRequest({{448, 448}, {896, 448}}), context);
-    is_over = true;
-    stopper.join();
+    if (stopper.joinable()) stopper.join();
     return answer;
   }
 
@@ -116,9 +120,13 @@ TEST_P(ChatStopTest, EndsEverythingBehindIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     Everywhere, ChatStopTest,
-    testing::Combine(testing::Values(At::kQueue, At::kPut, At::kPrefill,
-                                     At::kStream),
-                     testing::Values(By::kCancel, By::kDeadline)),
+    testing::Values(std::tuple(At::kQueue, By::kCancel),
+                    std::tuple(At::kPrefill, By::kCancel),
+                    std::tuple(At::kStream, By::kCancel),
+                    std::tuple(At::kQueue, By::kDeadline),
+                    std::tuple(At::kPut, By::kDeadline),
+                    std::tuple(At::kPrefill, By::kDeadline),
+                    std::tuple(At::kStream, By::kDeadline)),
     [](const auto& info) {
       return NameOf(std::get<At>(info.param)) +
              (std::get<By>(info.param) == By::kCancel ? "Cancel" : "Deadline");
@@ -126,8 +134,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 class SessionStopTest : public ChatFixture {
  protected:
-  void StartHeld(int hold_after, absl::Duration reader_timeout) {
-    Setup setup;
+  void StartHeld(int hold_after, absl::Duration reader_timeout,
+                 Clock* clock = nullptr) {
+    Setup setup{.clock = clock};
     setup.engine.admission.max_in_flight = 1;
     setup.engine.reader_timeout = reader_timeout;
     StartGateway(setup);
@@ -163,12 +172,17 @@ TEST_F(SessionStopTest, AReaderThatStopsLosesItsAnswer) {
   ExpectIdle();
 }
 
+// On a clock that stands still where somebody might be slow.
 TEST_F(SessionStopTest, AReaderThatWaitsForTheModelIsNotSlow) {
-  StartHeld(/*hold_after=*/1, absl::Milliseconds(50));
-  SessionCaller caller(engine(), TextRequest(), absl::Seconds(120));
+  FakeClock clock;
+  clock.JumpCalendar(absl::Now() - clock.Now());
+  StartHeld(/*hold_after=*/1, absl::Milliseconds(50), &clock);
+  SessionCaller caller(engine(), TextRequest(), absl::Seconds(120),
+                       /*takes_chunks=*/true, &clock);
   caller.session().Start();
-  WaitUntil([&] { return caller.num_chunks() == 1; });
-  absl::SleepFor(absl::Milliseconds(200));  // several looks at it
+  WaitUntil([&] { return caller.num_continued() == 1; });
+  clock.Advance(absl::Milliseconds(200));
+  absl::SleepFor(absl::Milliseconds(300));  // several looks at it
   EXPECT_FALSE(caller.is_done());
   llm_[0]->Release();
   EXPECT_TRUE(caller.Wait().ok());
@@ -185,6 +199,8 @@ TEST_F(SessionStopTest, AConnectionThatIsNotReadIsLetGo) {
   llm_[0]->SetScript(script);
   grpc::ClientContext context;
   const auto reader = stub().Chat(&context, ImageRequest());
+  // Before it got there everything is idle too.
+  WaitUntil([&] { return llm_[0]->requests().size() == 1; });
   ExpectIdle();
   v1::ChatChunk chunk;
   while (reader->Read(&chunk)) {
@@ -217,6 +233,114 @@ TEST_F(SessionStopTest, CancelIsSafeBeforeStart) {
   ExpectIdle();
 }
 
+// Calls back whenever it is asked for the monotonic time.
+class HookedClock final : public Clock {
+ public:
+  explicit HookedClock(std::function<void()> hook) : hook_(std::move(hook)) {}
+  absl::Time Now() override { return real_.Now(); }
+  absl::Duration Monotonic() override {
+    hook_();
+    return real_.Monotonic();
+  }
+  void SleepFor(absl::Duration duration) override { real_.SleepFor(duration); }
+
+ private:
+  RealClock real_;
+  const std::function<void()> hook_;
+};
+
+// Start hangs in the choice of a replica, whose pool is locked, while the try
+// is there to be cancelled.
+TEST_F(SessionStopTest, CancelIsHeardWhileStartRuns) {
+  FakeLlmService& llm = AddLlm();
+  llm.SetScript({.hold_after = 0});
+  BackendPool no_vision({.kind = Backend::kVision, .targets = {}}, AskVision(),
+                        gateway_metrics_, /*grpc_metrics=*/nullptr);
+  BackendPool llms(
+      {.kind = Backend::kLlm, .targets = {{"llm", llm.InProcessChannel()}}},
+      AskLlm(), gateway_metrics_, /*grpc_metrics=*/nullptr);
+  llms.WaitUntilAsked(absl::InfiniteDuration());
+  absl::Notification is_locked, go;
+  std::thread locker;
+  std::atomic<bool> is_starting = false;
+  std::atomic<int> num_asked = 0;
+  // Twice as it starts: for its timer, and as the try is made.
+  HookedClock clock([&] {
+    if (!is_starting || num_asked++ > 0) return;
+    locker = std::thread([&] {
+      EXPECT_TRUE(llms.Check([&](const BackendInfo&) {
+                        is_locked.Notify();
+                        go.WaitForNotification();
+                        return absl::OkStatus();
+                      })
+                      .ok());
+    });
+    is_locked.WaitForNotification();
+  });
+  ChatEngine engine({}, clock, no_vision, llms, gateway_metrics_);
+  SessionCaller caller(engine, TextRequest(), absl::Seconds(120));
+  is_starting = true;
+  std::thread starter([&] { caller.session().Start(); });
+  WaitUntil([&] { return num_asked == 2; });
+  caller.session().Cancel();
+  go.Notify();
+  locker.join();
+  starter.join();
+  EXPECT_EQ(caller.Wait().code(), absl::StatusCode::kCancelled);
+  WaitUntil([&] { return llm.num_calls() == 0; });
+  EXPECT_EQ(engine.admission().in_flight(), 0);
+}
+
+TEST_F(SessionStopTest, AnImageThatWasOnItsWayIsReleasedToo) {
+  StartHeld(/*hold_after=*/-1, absl::Seconds(30));
+  vision_[0]->HoldPuts();
+  SessionCaller caller(engine(), ImageRequest({{448, 448}, {896, 448}}),
+                       absl::Seconds(120));
+  caller.session().Start();
+  WaitUntil([&] { return vision_[0]->num_puts_held() == 2; });
+  caller.session().Cancel();
+  vision_[0]->ReleasePuts();
+  EXPECT_EQ(caller.Wait().code(), absl::StatusCode::kCancelled);
+  ExpectIdle();
+  EXPECT_EQ(vision_[0]->releases().size(), 2u);
+  EXPECT_EQ(llm_[0]->requests().size(), 0u);
+  EXPECT_EQ(gateway_metrics_.cancelled_in_parse.Value(), 1);
+}
+
+// A client gives up at its own deadline, which is earlier than the one that it
+// could say: 100 seconds and more travel in whole seconds.
+TEST_F(SessionStopTest, ADeadlineThatWasRoundedUpIsOne) {
+  FakeClock clock;
+  clock.JumpCalendar(absl::Now() - clock.Now());
+  StartHeld(/*hold_after=*/0, absl::Hours(1), &clock);
+  const auto stop_after = [&](absl::Duration elapsed) {
+    SessionCaller caller(engine(), TextRequest(), absl::Seconds(150),
+                         /*takes_chunks=*/true, &clock);
+    caller.session().Start();
+    clock.Advance(elapsed);
+    caller.session().Cancel();
+    return caller.Wait().code();
+  };
+  EXPECT_EQ(stop_after(absl::Seconds(148)), absl::StatusCode::kCancelled);
+  EXPECT_EQ(stop_after(absl::Milliseconds(149'100)),
+            absl::StatusCode::kDeadlineExceeded);
+  ExpectIdle();
+}
+
+TEST_F(SessionStopTest, AJumpOfTheCalendarEndsNothing) {
+  FakeClock clock;
+  clock.JumpCalendar(absl::Now() - clock.Now());
+  StartHeld(/*hold_after=*/0, absl::Hours(1), &clock);
+  SessionCaller caller(engine(), TextRequest(), absl::Seconds(120),
+                       /*takes_chunks=*/true, &clock);
+  caller.session().Start();
+  WaitUntil([&] { return llm_[0]->num_held() == 1; });
+  clock.JumpCalendar(absl::Hours(2));
+  caller.session().Cancel();
+  EXPECT_EQ(caller.Wait().code(), absl::StatusCode::kCancelled);
+  ExpectIdle();
+}
+
 TEST_F(SessionStopTest, CancelIsSafeAtAnyMoment) {
   StartHeld(/*hold_after=*/-1, absl::Seconds(30));
   for (int i = 0; i < 100; ++i) {
@@ -231,7 +355,6 @@ TEST_F(SessionStopTest, CancelIsSafeAtAnyMoment) {
     canceller.join();
     WaitUntil([&] { return engine().admission().in_flight() == 0; });
   }
-  EXPECT_EQ(gateway_metrics_.requests_in_flight[Api::kGrpc].Value(), 0);
 }
 
 }  // namespace
