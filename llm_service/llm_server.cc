@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
 }
 
 // Whatever a text can turn into must have a row in the embedding table; an
-// added token beyond it (<video> of one layout) is never looked up.
+// added token beyond it (<video> of one layout) is looked up only where the
+// template says it.
 absl::Status CheckVocabulary(const Tokenizer& tokenizer, int vocab_size) {
   for (int id = vocab_size; id < tokenizer.vocab_size(); ++id) {
     const absl::string_view bytes = tokenizer.TokenBytes(id);
@@ -45,6 +46,17 @@ absl::Status CheckVocabulary(const Tokenizer& tokenizer, int vocab_size) {
     return absl::FailedPreconditionError(
         absl::StrCat("the tokenizer's token ", id,
                      " is outside of the model's vocabulary of ", vocab_size));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTemplate(const Tokenizer& tokenizer,
+                           const PromptBuilder& prompts, int vocab_size) {
+  for (const int id : prompts.control_token_ids()) {
+    if (id < vocab_size) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the template's token ", tokenizer.TokenBytes(id), " is ", id,
+        ", outside of the model's vocabulary of ", vocab_size));
   }
   return absl::OkStatus();
 }
@@ -123,6 +135,8 @@ absl::Status LlmServer::LoadText(const OpenedModel& model) {
                            .tokens_per_tile = model.config.tokens_per_tile(),
                            .system_message = model.config.system_message},
                           *tokenizer_));
+  TANDEM_RETURN_IF_ERROR(
+      CheckTemplate(*tokenizer_, *prompts_, model.config.text.vocab_size));
   const SamplingDefaults defaults = MakeDefaults(model, *prompts_);
   // What the model's own file says must pass for a request that says nothing.
   TANDEM_RETURN_IF_ERROR(PlanSampling({}, defaults).status());
