@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/channel.h"
+#include "common/host_memory.h"
 #include "common/load_progress.h"
 #include "common/log.h"
 #include "common/resolve_target.h"
@@ -152,10 +153,15 @@ absl::Status LlmServer::LoadModel(const Options& options,
   KvPoolWish wish;
   wish.blocks = options.kv_blocks;
   wish.context_blocks = KvBlocksFor(max_context_);
+  wish.max_running = options.max_running;
   wish.block_bytes =
       MakeKvLayout(model.config.text, model.dtype).bytes_per_block();
-  wish.memory_bytes = HostMemoryBytes();
+  wish.memory_bytes = AvailableHostMemory();
   TANDEM_ASSIGN_OR_RETURN(const int num_blocks, ChooseKvBlocks(wish));
+  LogInfo("KV cache",
+          {{"blocks", absl::StrCat(num_blocks)},
+           {"full_contexts", absl::StrCat(num_blocks / wish.context_blocks)},
+           {"max_running", absl::StrCat(options.max_running)}});
   LoadReporter reporter("language model");
   LlmModel::Options llm;
   llm.model.dtype = model.dtype;
@@ -228,7 +234,8 @@ void AddLlmOptions(CommandLine& line, LlmServer::Options* options) {
   line.Add("kv-blocks", "0..", &options->kv_blocks,
            "Blocks of 64 tokens in the KV cache; 0 chooses by memory.");
   line.Add("max-running", "1..1024", &options->max_running,
-           "Sequences that run at once.");
+           "Sequences that run at once, as far as the KV cache holds what each "
+           "can ever need.");
   line.Add("max-waiting", "1..", &options->max_waiting,
            "Sequences that wait; the next one is refused.");
   line.Add("max-prefill-tokens", "64..", &options->max_prefill_tokens,
