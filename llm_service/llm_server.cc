@@ -210,7 +210,7 @@ void LlmServer::StartEngine(const Options& options, const OpenedModel& model,
   workers_ = std::make_unique<WorkerPool>(WorkerPool::Options());
   rpc_ = std::make_unique<LlmRpc>(
       info_, LlmRpc::Deps{*engine_, *reader_, *tokenizer_, *workers_, gate_,
-                          frame.health, frame.clock});
+                          frame.clock});
 }
 
 GrpcHost::Service LlmServer::grpc_service() {
