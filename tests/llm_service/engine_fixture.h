@@ -91,6 +91,9 @@ class EngineFixture {
                                          *tokenizer, source, metrics, clock);
   }
 
+  // So that a test that fails while it holds a step ends.
+  ~EngineFixture() { runner.Release(); }
+
   static EmbeddingFormat MakeFormat(const Options& options) {
     EmbeddingFormat format;
     format.tokens_per_tile = options.engine.tokens_per_tile;
