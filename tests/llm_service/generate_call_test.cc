@@ -194,6 +194,7 @@ TEST_F(GenerateCallTest, DropsACallWhoseLastWriteOutlastsItsDeadline) {
 }
 
 TEST_F(GenerateCallTest, DropsACallThatStopsReadingInTheMiddle) {
+  deadline_ = absl::Hours(1000);  // time may run ahead of the engine below
   Run(/*max_tokens=*/900);
   wire_.WaitForWrite();
   while (wire_.num_drops() == 0) {  // the ring fills, then time passes
