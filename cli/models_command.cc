@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "cli/error_line.h"
-#include "cli/host_memory.h"
 #include "cli/model_report.h"
+#include "common/host_memory.h"
 #include "common/process.h"
 
 namespace tandem {

@@ -41,8 +41,8 @@ class GrpcHost {
     // Calls in flight may finish.
     absl::Duration drain = absl::Seconds(120);
     absl::Duration cancel_after = absl::Seconds(5);
-    // Health is looked at this often, for engines that fall silent; a change
-    // of a condition is seen at once.
+    // Health is looked at this often, for engines that fall silent and for
+    // parts of services; a change of a condition is seen at once.
     absl::Duration health_period = absl::Milliseconds(250);
     // Of gRPC's own buffers.
     size_t memory_quota_bytes = size_t{1} << 30;

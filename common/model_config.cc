@@ -21,9 +21,9 @@ absl::Status ReadDownsampleRatio(const JsonObject& root, ModelConfig& config) {
   TANDEM_RETURN_IF_ERROR(
       root.ReadNumber("downsample_ratio", 0, 1, config.downsample_ratio));
   if (config.downsample_ratio != 0.5) {
-    return root.Error("downsample_ratio",
-                      absl::StrCat("is ", config.downsample_ratio,
-                                   "; supported is 0.5"));
+    return root.Error(
+        "downsample_ratio",
+        absl::StrCat("is ", config.downsample_ratio, "; supported is 0.5"));
   }
   const int side = config.vision.patches_per_side();
   if (side % 2 == 0) return absl::OkStatus();
@@ -177,6 +177,7 @@ absl::Status ReadGeneration(const JsonObject& object, int vocab_size,
       ReadOptionalFloat(object, "temperature", 0, 100, out.temperature));
   TANDEM_RETURN_IF_ERROR(
       ReadOptionalFloat(object, "top_p", 1e-6, 1, out.top_p));
+  TANDEM_RETURN_IF_ERROR(ReadOptionalFloat(object, "min_p", 0, 1, out.min_p));
   TANDEM_RETURN_IF_ERROR(ReadOptionalFloat(object, "repetition_penalty", 1e-6,
                                            10, out.repetition_penalty));
   TANDEM_RETURN_IF_ERROR(ReadOptionalInt(object, "top_k", 0, out.top_k));

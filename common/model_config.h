@@ -53,7 +53,7 @@ struct TextConfig {
 // generation_config.json; what the file does not say is not set.
 struct GenerationConfig {
   absl::optional<bool> do_sample;
-  absl::optional<float> temperature, top_p, repetition_penalty;
+  absl::optional<float> temperature, top_p, min_p, repetition_penalty;
   absl::optional<int> top_k, max_new_tokens;
   std::vector<int> eos_token_ids;
 };

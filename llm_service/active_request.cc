@@ -31,7 +31,6 @@ Stage ActiveRequest::stage() const {
 
 void ActiveRequest::StartPull(EmbeddingSource& source, int window_tiles,
                               EmbeddingSource::Sink sink) {
-  if (pull_ != nullptr || embeddings_.num_tiles() == 0) return;
   EmbeddingPull pull;
   pull.request_id = generation_.request_id;
   pull.images = generation_.images;

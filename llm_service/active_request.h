@@ -32,7 +32,11 @@ class ActiveRequest {
   // Where the request stands: kTransfer, kDecodeQueue, kPrefill or kDecode.
   Stage stage() const;
 
-  // Asks for tiles when there are any and nobody has asked yet.
+  // There are tiles that nobody has asked for yet.
+  bool needs_pull() const {
+    return pull_ == nullptr && embeddings_.num_tiles() > 0;
+  }
+  // Asks for them.
   void StartPull(EmbeddingSource& source, int window_tiles,
                  EmbeddingSource::Sink sink);
   // A tile came. INTERNAL where it fits nowhere.

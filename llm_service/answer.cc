@@ -21,6 +21,7 @@ Answer::Batch Answer::Read() {
 
 absl::Status Answer::failure() const {
   absl::MutexLock lock(&mutex_);
+  if (!given_up_.ok()) return given_up_;
   return batch_.end.has_value() ? batch_.end->status : absl::OkStatus();
 }
 
@@ -39,6 +40,11 @@ bool Answer::End(AnswerEnd end) {
   absl::MutexLock lock(&mutex_);
   batch_.end = std::move(end);
   return MustTell() || !batch_.end->status.ok();
+}
+
+void Answer::GiveUp(absl::Status why) {
+  absl::MutexLock lock(&mutex_);
+  given_up_ = std::move(why);
 }
 
 bool Answer::full() const {

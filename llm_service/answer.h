@@ -54,7 +54,8 @@ class Answer {
   };
   // Everything there is now; empty when there is nothing.
   Batch Read() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Not OK where the answer has failed and the end was not read yet.
+  // Not OK where the answer has failed and the end was not read yet, and from
+  // GiveUp on.
   absl::Status failure() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Nobody reads any more. The engine ends the sequence within a step.
   void Cancel();
@@ -62,6 +63,9 @@ class Answer {
   // The writer's side. True where the reader has to be told (Notify).
   bool Push(AnswerToken token) ABSL_LOCKS_EXCLUDED(mutex_);
   bool End(AnswerEnd end) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The answer has ended, but its reader has had its time: failure() is `why`
+  // from now on. The reader has to be told.
+  void GiveUp(absl::Status why) ABSL_LOCKS_EXCLUDED(mutex_);
   bool full() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool cancelled() const { return cancelled_; }
   void Notify() { on_ready_(); }
@@ -75,6 +79,7 @@ class Answer {
   std::atomic<bool> cancelled_{false};
   mutable absl::Mutex mutex_;
   Batch batch_ ABSL_GUARDED_BY(mutex_);
+  absl::Status given_up_ ABSL_GUARDED_BY(mutex_);
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

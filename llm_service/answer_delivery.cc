@@ -1,9 +1,8 @@
 #include "llm_service/answer_delivery.h"
 
+#include <chrono>
 #include <iterator>
 #include <utility>
-
-#include "absl/time/clock.h"
 
 namespace tandem {
 
@@ -15,36 +14,40 @@ AnswerDelivery::AnswerDelivery(absl::Duration period,
 
 AnswerDelivery::~AnswerDelivery() {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  changed_.notify_one();
   thread_.join();
 }
 
 void AnswerDelivery::Post(std::vector<std::shared_ptr<Answer>> answers) {
   if (answers.empty()) return;
-  absl::MutexLock lock(&mutex_);
-  queue_.insert(queue_.end(), std::make_move_iterator(answers.begin()),
-                std::make_move_iterator(answers.end()));
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.insert(queue_.end(), std::make_move_iterator(answers.begin()),
+                  std::make_move_iterator(answers.end()));
+  }
+  changed_.notify_one();
 }
 
 void AnswerDelivery::Loop() {
-  const auto awake = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !queue_.empty();
-  };
-  absl::Time next_tick = absl::Now() + period_;
+  using Clock = std::chrono::steady_clock;
+  const auto period = absl::ToChronoNanoseconds(period_);
+  auto next_tick = Clock::now() + period;
   for (bool stopping = false; !stopping;) {
     std::vector<std::shared_ptr<Answer>> answers;
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.AwaitWithDeadline(absl::Condition(&awake), next_tick);
+      std::unique_lock lock(mutex_);
+      changed_.wait_until(lock, next_tick,
+                          [this] { return stopping_ || !queue_.empty(); });
       answers.swap(queue_);
       stopping = stopping_;
     }
     for (const std::shared_ptr<Answer>& answer : answers) answer->Notify();
-    if (absl::Now() < next_tick) continue;
+    if (Clock::now() < next_tick) continue;
     on_tick_();
-    next_tick = absl::Now() + period_;
+    next_tick = Clock::now() + period;
   }
 }
 

@@ -16,7 +16,9 @@ BatchScheduler::BatchScheduler(Options options, KvBlockPool& pool)
 }
 
 absl::Status BatchScheduler::Add(Sequence& sequence) {
-  if (num_waiting() >= options_.max_waiting) {
+  // Whoever has a place in the next batch does not wait yet.
+  const int bound = options_.max_waiting + static_cast<int>(free_slots_.size());
+  if (num_waiting() >= bound) {
     return OverloadedError(num_waiting(), options_.max_waiting);
   }
   waiting_.push_back(&sequence);

@@ -24,7 +24,7 @@ class BatchScheduler final : public Scheduler {
  public:
   struct Options {
     int max_running = 16;  // sampling slots are 0 .. max_running - 1
-    int max_waiting = 64;
+    int max_waiting = 64;  // beside as many as there are free slots
     int max_prefill_tokens = 512;
     int min_frontier_tokens = 128;
   };

@@ -31,7 +31,6 @@ absl::Status EmbeddingBuffer::Put(EmbeddingTile tile) {
     if (slot.arrived) break;
     slot.tile = std::move(tile);
     slot.arrived = true;
-    ++num_arrived_;
     MoveFrontier();
     return absl::OkStatus();
   }

@@ -28,7 +28,6 @@ class EmbeddingBuffer {
   // Prompt tokens before this one have what they need.
   int frontier() const { return frontier_; }
   int num_tiles() const { return static_cast<int>(slots_.size()); }
-  int num_arrived() const { return num_arrived_; }
 
   // The embedding rows among prompt tokens [first, first + count), which end at
   // or before the frontier; first_slot counts from `slot` for token `first`.
@@ -55,7 +54,6 @@ class EmbeddingBuffer {
   int frontier_ = 0;
   int num_ready_ = 0;     // slots before the frontier
   int num_released_ = 0;  // slots whose tile was dropped
-  int num_arrived_ = 0;
 };
 
 }  // namespace tandem

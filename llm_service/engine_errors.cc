@@ -15,6 +15,10 @@ absl::Status OverloadedError(int waiting, int limit) {
       absl::Seconds(1), {{"limit", absl::StrCat(limit)}});
 }
 
+absl::Status ReaderGoneError() {
+  return absl::CancelledError("the reader went away");
+}
+
 absl::Status DeadlineError(Stage stage) {
   const std::string name(LabelOf(stage));
   return MakeError(
@@ -35,8 +39,6 @@ absl::Status StoppingError() {
 
 AnswerEnd FailedEnd(absl::Status status) {
   AnswerEnd end;
-  end.finish_reason = absl::IsCancelled(status) ? v1::FINISH_REASON_CANCELLED
-                                                : v1::FINISH_REASON_ERROR;
   end.status = std::move(status);
   return end;
 }

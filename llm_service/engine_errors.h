@@ -11,6 +11,8 @@ namespace tandem {
 
 // RESOURCE_EXHAUSTED OVERLOADED with RetryInfo.
 absl::Status OverloadedError(int waiting, int limit);
+// CANCELLED.
+absl::Status ReaderGoneError();
 // DEADLINE_EXCEEDED, with the stage that the request was in.
 absl::Status DeadlineError(Stage stage);
 // DEADLINE_EXCEEDED SLOW_CONSUMER; `bound` is how long nobody read.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "llm_service/engine_errors.h"
 
 namespace tandem {
 namespace {
@@ -14,17 +15,20 @@ double Milliseconds(absl::Duration duration) {
 
 }  // namespace
 
-std::shared_ptr<GenerateCall> GenerateCall::Make(const LlmRpc::Deps& deps) {
-  std::shared_ptr<GenerateCall> call(new GenerateCall(deps));
+std::shared_ptr<GenerateCall> GenerateCall::Make(const LlmRpc::Deps& deps,
+                                                 std::function<void()> drop) {
+  std::shared_ptr<GenerateCall> call(new GenerateCall(deps, std::move(drop)));
   call->self_ = call;
   return call;
 }
 
-GenerateCall::GenerateCall(const LlmRpc::Deps& deps)
-    : deps_(deps), received_(deps.clock.Monotonic()) {}
+GenerateCall::GenerateCall(const LlmRpc::Deps& deps, std::function<void()> drop)
+    : deps_(deps), drop_(std::move(drop)), received_(deps.clock.Monotonic()) {}
 
 void GenerateCall::Run(const v1::GenerateRequest& request,
                        absl::Duration deadline) {
+  const absl::Status wanted = CheckWanted(deadline);
+  if (!wanted.ok()) return Refuse(wanted);
   auto generation = deps_.reader.Read(request);
   if (!generation.ok()) return Refuse(generation.status());
   generation->received = received_;
@@ -35,6 +39,14 @@ void GenerateCall::Run(const v1::GenerateRequest& request,
                                       [self = self_] { self->Pump(); });
   if (!answer.ok()) return Refuse(answer.status());
   Attach(*std::move(answer));
+}
+
+absl::Status GenerateCall::CheckWanted(absl::Duration deadline) {
+  absl::MutexLock lock(&mutex_);
+  if (deps_.clock.Monotonic() >= deadline) {
+    return DeadlineError(Stage::kDecodeQueue);
+  }
+  return cancelled_ ? ReaderGoneError() : absl::OkStatus();
 }
 
 void GenerateCall::Refuse(const absl::Status& status) {
@@ -80,16 +92,23 @@ void GenerateCall::Pump() {
   absl::MutexLock lock(&mutex_);
   if (answer_ == nullptr || finished_) return;
   if (writing_) {
-    // A write that nobody reads must not outlast the time for it.
+    // A write that nobody reads must not outlast the time for it. It would hold
+    // up the status too, so the call is dropped; under the lock, which OnDone
+    // takes, so that there still is one.
     const absl::Status failure = answer_->failure();
-    if (absl::IsDeadlineExceeded(failure)) FinishWith(failure);
+    if (!absl::IsDeadlineExceeded(failure)) return;
+    FinishWith(failure);
+    drop_();
     return;
   }
   WriteTokens(answer_->Read());
 }
 
 void GenerateCall::WriteTokens(Answer::Batch batch) {
-  if (cancelled_) batch.tokens.clear();
+  if (cancelled_) {
+    if (batch.end.has_value()) FinishWith(ReaderGoneError());
+    return;
+  }
   chunk_.Clear();
   for (const AnswerToken& token : batch.tokens) AddToken(token);
   const bool any = !batch.tokens.empty();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -19,10 +20,13 @@ namespace tandem {
 // answers.
 class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
  public:
-  static std::shared_ptr<GenerateCall> Make(const LlmRpc::Deps& deps);
+  // `drop` ends the call on the wire at once, whatever is in flight; not called
+  // after OnDone.
+  static std::shared_ptr<GenerateCall> Make(const LlmRpc::Deps& deps,
+                                            std::function<void()> drop);
 
   // On a worker: reads the request, which is valid until gRPC is done, and
-  // hands it to the engine.
+  // hands it to the engine. Does neither for a call that nobody waits for.
   void Run(const v1::GenerateRequest& request, absl::Duration deadline)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -34,8 +38,9 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
   void OnDone() override;
 
  private:
-  explicit GenerateCall(const LlmRpc::Deps& deps);
+  GenerateCall(const LlmRpc::Deps& deps, std::function<void()> drop);
 
+  absl::Status CheckWanted(absl::Duration deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   void Attach(std::shared_ptr<Answer> answer) ABSL_LOCKS_EXCLUDED(mutex_);
   // Reads what the answer has and writes it, unless a write is in flight.
   void Pump() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -46,6 +51,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const LlmRpc::Deps deps_;
+  const std::function<void()> drop_;
   const absl::Duration received_;
   std::shared_ptr<GenerateCall> self_;  // until OnDone
   bool logprobs_ = false;

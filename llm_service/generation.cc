@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kHandleBytes = 16;
 constexpr int kSha256Bytes = 32;
-constexpr int kMaxTiles = kMaxTilesPerImage + 1;  // the thumbnail
 
 absl::Status CheckBytes(const std::string& field, const std::string& value,
                         size_t bytes) {
@@ -31,11 +30,8 @@ absl::Status CheckImage(int index, const v1::ImageRef& image) {
   if (image.replica_id().empty()) {
     return FieldError(field + ".replica_id", "is empty");
   }
-  // Both sides of the grid are bounded first, so that the product is too.
-  const auto in_range = [](uint32_t side) {
-    return side >= 1 && side <= kMaxTilesPerImage;
-  };
-  if (!in_range(image.columns()) || !in_range(image.rows())) {
+  const uint64_t grid_tiles = uint64_t{image.columns()} * image.rows();
+  if (grid_tiles < 1 || grid_tiles > kMaxTilesPerImage) {
     return FieldError(field + ".columns",
                       absl::StrCat("grid ", image.columns(), "x", image.rows(),
                                    " is outside [1, ", kMaxTilesPerImage, "]"));
@@ -44,13 +40,18 @@ absl::Status CheckImage(int index, const v1::ImageRef& image) {
                       static_cast<int>(image.rows())};
   // A model may come without thumbnails.
   const auto tiles = static_cast<int64_t>(image.num_tiles());
-  if (tiles > kMaxTiles ||
-      (tiles != grid.num_tiles() && tiles != grid.columns * grid.rows)) {
+  if (tiles != grid.num_tiles() && tiles != grid.columns * grid.rows) {
     return FieldError(field + ".num_tiles",
                       absl::StrCat(tiles, " does not match the grid ",
                                    grid.columns, "x", grid.rows));
   }
   return absl::OkStatus();
+}
+
+// Beyond int is beyond every bound: the prompt's builder names the field.
+int ToInt(uint32_t value) {
+  return static_cast<int>(
+      std::min<uint32_t>(value, std::numeric_limits<int32_t>::max()));
 }
 
 std::vector<PromptMessage> ReadMessages(
@@ -62,10 +63,7 @@ std::vector<PromptMessage> ReadMessages(
     to.role = message.role();
     for (const v1::PromptPart& part : message.content()) {
       if (part.part_case() == v1::PromptPart::kImageIndex) {
-        // Beyond int is beyond every index: the builder names the field.
-        const uint32_t index = std::min<uint32_t>(
-            part.image_index(), std::numeric_limits<int32_t>::max());
-        to.content.emplace_back(ImageIndex{static_cast<int>(index)});
+        to.content.emplace_back(ImageIndex{ToInt(part.image_index())});
       } else {
         to.content.emplace_back(part.text());
       }
@@ -139,14 +137,8 @@ absl::StatusOr<int> GenerationReader::ChooseMaxTokens(
 absl::StatusOr<v1::CountPromptTokensResponse> GenerationReader::Count(
     const v1::CountPromptTokensRequest& request) const {
   std::vector<int> image_tiles;
-  for (int i = 0; i < request.image_tiles_size(); ++i) {
-    const uint32_t tiles = request.image_tiles(i);
-    if (tiles < 1 || tiles > kMaxTiles) {
-      return FieldError(
-          absl::StrCat("image_tiles[", i, "]"),
-          absl::StrCat(tiles, " is outside [1, ", kMaxTiles, "]"));
-    }
-    image_tiles.push_back(static_cast<int>(tiles));
+  for (const uint32_t tiles : request.image_tiles()) {
+    image_tiles.push_back(ToInt(tiles));
   }
   TANDEM_ASSIGN_OR_RETURN(
       const Prompt prompt,

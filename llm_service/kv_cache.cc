@@ -3,10 +3,13 @@
 #include <ATen/ops/empty.h>
 
 #include "common/status_macros.h"
+#include "kernels/attention.h"
 #include "kernels/scalar_type.h"
 #include "kernels/torch_status.h"
 
 namespace tandem {
+
+static_assert(kKvBlockTokens == kAttentionBlockTokens);
 
 int64_t KvLayout::bytes_per_block() const {
   const auto item = static_cast<int64_t>(ElementSize(dtype));

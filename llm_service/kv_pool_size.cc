@@ -1,7 +1,5 @@
 #include "llm_service/kv_pool_size.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -16,13 +14,9 @@ absl::StatusOr<int> ChooseKvBlocks(const KvPoolWish& wish) {
   }
   if (wish.blocks > 0) return wish.blocks;
   const int64_t affordable = wish.memory_bytes / 4 / wish.block_bytes;
+  const int64_t useful = int64_t{wish.max_running} * wish.context_blocks;
   return static_cast<int>(
-      std::clamp<int64_t>(affordable, wish.context_blocks,
-                          8 * static_cast<int64_t>(wish.context_blocks)));
-}
-
-int64_t HostMemoryBytes() {
-  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+      std::clamp<int64_t>(affordable, wish.context_blocks, useful));
 }
 
 }  // namespace tandem

@@ -30,9 +30,9 @@ absl::Status CheckImages(const Generation& generation, int tokens_per_tile) {
 }
 
 BatchScheduler::Options SchedulerOptions(const LlmEngine::Options& options,
-                                         const StepRunner& runner) {
+                                         int max_running) {
   BatchScheduler::Options out;
-  out.max_running = std::min(options.max_running, runner.num_sampling_slots());
+  out.max_running = max_running;
   out.max_waiting = options.max_waiting;
   out.max_prefill_tokens = options.max_prefill_tokens;
   // A window always brings a whole tile, however it was cut before; a scheduler
@@ -48,6 +48,7 @@ LlmEngine::LlmEngine(Options options, ComputeExecutor& executor,
                      StepRunner& runner, const Tokenizer& tokenizer,
                      EmbeddingSource& source, LlmMetrics& metrics, Clock& clock)
     : options_(std::move(options)),
+      max_running_(std::min(options_.max_running, runner.num_sampling_slots())),
       executor_(executor),
       runner_(runner),
       tokenizer_(tokenizer),
@@ -56,11 +57,11 @@ LlmEngine::LlmEngine(Options options, ComputeExecutor& executor,
       clock_(clock),
       pool_(runner.num_kv_blocks()),
       scheduler_(std::make_unique<BatchScheduler>(
-          SchedulerOptions(options_, runner), pool_)),
+          SchedulerOptions(options_, max_running_), pool_)),
       num_free_blocks_(pool_.num_free()),
       mailbox_(std::make_shared<EngineMailbox>(executor, [this] { Step(); })),
       delivery_(options_.tick, [this] {
-        if (num_waiting_ + num_running_ > 0) mailbox_->Wake();
+        if (num_requests_ + num_ended_ > 0) mailbox_->Wake();
       }) {
   metrics_.queue_limit.Set(options_.max_waiting);
   metrics_.kv_cache_blocks.Set(pool_.num_blocks());
@@ -88,16 +89,16 @@ absl::StatusOr<std::shared_ptr<Answer>> LlmEngine::Generate(
   if (clock_.Monotonic() >= generation.deadline) {
     return DeadlineError(Stage::kDecodeQueue);
   }
-  const int waiting = num_waiting_.fetch_add(1);
-  if (waiting >= options_.max_waiting) {
-    --num_waiting_;
-    return OverloadedError(waiting, options_.max_waiting);
+  const int before = num_requests_.fetch_add(1);
+  if (before >= options_.max_waiting + max_running_) {
+    --num_requests_;
+    return OverloadedError(before - num_running_, options_.max_waiting);
   }
   auto answer =
       std::make_shared<Answer>(options_.ring_tokens, std::move(on_ready),
                                [mailbox = mailbox_] { mailbox->Wake(); });
   if (!mailbox_->Post(std::move(generation), answer)) {
-    --num_waiting_;
+    --num_requests_;
     return StoppingError();
   }
   return answer;
@@ -105,8 +106,9 @@ absl::StatusOr<std::shared_ptr<Answer>> LlmEngine::Generate(
 
 LlmEngine::Load LlmEngine::load() const {
   Load load;
+  const int requests = num_requests_;
   load.running = num_running_;
-  load.waiting = num_waiting_;
+  load.waiting = std::max(requests - load.running, 0);
   load.max_waiting = options_.max_waiting;
   load.free_kv_blocks = num_free_blocks_;
   load.kv_blocks = pool_.num_blocks();
@@ -116,6 +118,7 @@ LlmEngine::Load LlmEngine::load() const {
 void LlmEngine::Step() {
   ReadMail();
   EndWhoMust();
+  GiveUpReaders();
   StartPulls();
   const std::vector<PlannedRow> rows = Plan();
   if (!rows.empty()) RunStep(rows);
@@ -158,14 +161,30 @@ void LlmEngine::EndWhoMust() {
   }
 }
 
+void LlmEngine::GiveUpReaders() {
+  const absl::Duration now = clock_.Monotonic();
+  const auto is_over = [&](const Ended& ended) {
+    const std::shared_ptr<Answer> answer = ended.answer.lock();
+    if (answer == nullptr) return true;
+    const bool late = now >= ended.deadline;
+    if (!late && now - ended.at < options_.slow_reader) return false;
+    answer->GiveUp(late ? DeadlineError(Stage::kFinish)
+                        : SlowReaderError(options_.slow_reader));
+    to_tell_.push_back(answer);
+    return true;
+  };
+  ended_.erase(std::remove_if(ended_.begin(), ended_.end(), is_over),
+               ended_.end());
+  num_ended_ = static_cast<int>(ended_.size());
+}
+
 absl::Status LlmEngine::WhyEnd(ActiveRequest& request) const {
   const absl::Duration now = clock_.Monotonic();
-  if (request.answer()->cancelled()) {
-    return absl::CancelledError("the reader went away");
-  }
+  // At a call's deadline gRPC cancels it too.
   if (now >= request.generation().deadline) {
     return DeadlineError(request.stage());
   }
+  if (request.answer()->cancelled()) return ReaderGoneError();
   const absl::Duration stalled = request.StalledFor(now);
   if (stalled >= options_.slow_reader) {
     return SlowReaderError(options_.slow_reader);
@@ -179,6 +198,7 @@ void LlmEngine::StartPulls() {
   int left = options_.max_running + options_.prefetch_waiting;
   for (auto& [id, request] : requests_) {
     if (left-- == 0) return;
+    if (!request->needs_pull()) continue;
     request->StartPull(source_, options_.window_tiles, SinkFor(id));
   }
 }
@@ -199,10 +219,8 @@ std::vector<PlannedRow> LlmEngine::Plan() {
     std::vector<Sequence*> admitted;
     std::vector<PlannedRow> rows = scheduler_->Plan(admitted);
     bool all_ready = true;
-    // Before they stop waiting: load() never misses a sequence.
-    num_running_ = scheduler_->num_running();
+    Publish();  // who runs during the step
     for (const Sequence* sequence : admitted) {
-      --num_waiting_;
       Owner(*sequence).timeline().Admitted(clock_.Monotonic());
     }
     for (const Sequence* sequence : admitted) {
@@ -310,27 +328,29 @@ void LlmEngine::Complete(uint64_t id, AnswerEnd end) {
   if (sequence.num_generated() > 0) {
     metrics_.request_generated_tokens.Observe(sequence.num_generated());
   }
-  if (sequence.running()) {
-    runner_.CloseSamplingSlot(sequence.sampling_slot);
-  } else {
-    --num_waiting_;
-  }
+  if (sequence.running()) runner_.CloseSamplingSlot(sequence.sampling_slot);
   scheduler_->Remove(sequence);
   if (request.answer()->End(std::move(end))) {
     to_tell_.push_back(request.answer());
   }
+  ended_.push_back(
+      {request.answer(), clock_.Monotonic(), request.generation().deadline});
+  num_ended_ = static_cast<int>(ended_.size());
   requests_.erase(it);
+  --num_requests_;
 }
 
 void LlmEngine::Publish() {
   num_free_blocks_ = pool_.num_free();
-  num_running_ = scheduler_->num_running();
+  const int running = scheduler_->num_running();
+  const int waiting = num_requests_ - running;
   const double blocks = pool_.num_blocks();
-  metrics_.requests_running.Set(num_running_);
-  metrics_.requests_waiting.Set(num_waiting_);
-  metrics_.queue_depth.Set(num_waiting_);
+  metrics_.requests_running.Set(running);
+  metrics_.requests_waiting.Set(waiting);
+  metrics_.queue_depth.Set(waiting);
   metrics_.kv_cache_blocks_free.Set(num_free_blocks_);
   metrics_.kv_cache_usage_ratio.Set((blocks - num_free_blocks_) / blocks);
+  num_running_ = running;  // last: see Load
 }
 
 }  // namespace tandem

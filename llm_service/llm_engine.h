@@ -36,7 +36,7 @@ class LlmEngine {
     // Sequences that run at once; the runner's sampling slots bound it too.
     int max_running = 16;
     // Sequences that wait; the next request is refused.
-    int max_waiting = 64;
+    int max_waiting = 64;  // beside as many as there are free places to run
     int max_prefill_tokens = 512;
     int min_frontier_tokens = 128;
     // Tiles of one request that are held or asked for at a time.
@@ -63,15 +63,20 @@ class LlmEngine {
 
   // Takes a request. `on_ready` is called when the answer has something to
   // read. RESOURCE_EXHAUSTED OVERLOADED with RetryInfo when max_waiting
-  // requests wait; DEADLINE_EXCEEDED when no time is left.
+  // requests wait beside those that can run at once; DEADLINE_EXCEEDED when no
+  // time is left.
   //
   // The answer ends with OK, or: CANCELLED by its reader; DEADLINE_EXCEEDED, or
   // with reason SLOW_CONSUMER; an error of EmbeddingSource; INTERNAL
   // NUMERIC_FAULT; RESOURCE_EXHAUSTED DEVICE_OUT_OF_MEMORY or INTERNAL when the
   // device fails. Whatever ends it, blocks, slot and tiles are free at once.
+  // A reader that still holds it slow_reader later, or when its deadline has
+  // passed, is told that it has failed.
   absl::StatusOr<std::shared_ptr<Answer>> Generate(
       Generation generation, std::function<void()> on_ready);
 
+  // Every request that has not ended is among `running` or `waiting`, and those
+  // whose blocks are not free yet are among `running`.
   struct Load {
     int running = 0, waiting = 0, max_waiting = 0;
     int free_kv_blocks = 0, kv_blocks = 0;
@@ -80,11 +85,18 @@ class LlmEngine {
 
  private:
   using Requests = std::map<uint64_t, std::unique_ptr<ActiveRequest>>;
+  // An answer that has ended and whose reader may not be done with it.
+  struct Ended {
+    std::weak_ptr<Answer> answer;  // the reader's, who drops it when done
+    absl::Duration at;
+    absl::Duration deadline;
+  };
 
   void Step();
   void ReadMail();
   void Accept(EngineMailbox::Request request);
   void EndWhoMust();
+  void GiveUpReaders();
   absl::Status WhyEnd(ActiveRequest& request) const;
   void StartPulls();
   std::vector<PlannedRow> Plan();
@@ -105,6 +117,7 @@ class LlmEngine {
   }
 
   const Options options_;
+  const int max_running_;  // the runner's bound counted
   ComputeExecutor& executor_;
   StepRunner& runner_;
   const Tokenizer& tokenizer_;
@@ -117,10 +130,12 @@ class LlmEngine {
   Requests requests_;  // by id: oldest first
   // Readers to tell after the step.
   std::vector<std::shared_ptr<Answer>> to_tell_;
+  std::vector<Ended> ended_;
 
-  // Requests that no step has admitted; and copies for load().
-  std::atomic<int> num_waiting_{0};
+  // Requests that have not ended; and copies for other threads.
+  std::atomic<int> num_requests_{0};
   std::atomic<int> num_running_{0};
+  std::atomic<int> num_ended_{0};
   std::atomic<int> num_free_blocks_{0};
   // Shared with the callbacks of pulls, which may outlive the engine.
   const std::shared_ptr<EngineMailbox> mailbox_;

@@ -15,7 +15,8 @@ LlmRpc::LlmRpc(v1::GetLlmInfoResponse info, const Deps& deps)
 
 grpc::ServerWriteReactor<v1::GenerateChunk>* LlmRpc::Generate(
     grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
-  const std::shared_ptr<GenerateCall> call = GenerateCall::Make(deps_);
+  const std::shared_ptr<GenerateCall> call =
+      GenerateCall::Make(deps_, [context] { context->TryCancel(); });
   const auto start = [&]() -> absl::Status {
     TANDEM_RETURN_IF_ERROR(deps_.gate.Admit());
     const absl::Time now = deps_.clock.Now();

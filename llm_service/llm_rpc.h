@@ -1,7 +1,6 @@
 #pragma once
 
 #include "common/clock.h"
-#include "common/health.h"
 #include "llm_service/generation.h"
 #include "llm_service/llm_engine.h"
 #include "llm_service/tokenizer.h"
@@ -24,7 +23,6 @@ class LlmRpc final : public v1::LlmService::CallbackService {
     const Tokenizer& tokenizer;
     WorkerPool& workers;
     const CallGate& gate;
-    const Health& health;
     Clock& clock;
   };
 

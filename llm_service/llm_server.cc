@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/channel.h"
+#include "common/host_memory.h"
 #include "common/load_progress.h"
 #include "common/log.h"
 #include "common/resolve_target.h"
@@ -37,7 +38,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
 }
 
 // Whatever a text can turn into must have a row in the embedding table; an
-// added token beyond it (<video> of one layout) is never looked up.
+// added token beyond it (<video> of one layout) is looked up only where the
+// template says it.
 absl::Status CheckVocabulary(const Tokenizer& tokenizer, int vocab_size) {
   for (int id = vocab_size; id < tokenizer.vocab_size(); ++id) {
     const absl::string_view bytes = tokenizer.TokenBytes(id);
@@ -45,6 +47,17 @@ absl::Status CheckVocabulary(const Tokenizer& tokenizer, int vocab_size) {
     return absl::FailedPreconditionError(
         absl::StrCat("the tokenizer's token ", id,
                      " is outside of the model's vocabulary of ", vocab_size));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTemplate(const Tokenizer& tokenizer,
+                           const PromptBuilder& prompts, int vocab_size) {
+  for (const int id : prompts.control_token_ids()) {
+    if (id < vocab_size) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the template's token ", tokenizer.TokenBytes(id), " is ", id,
+        ", outside of the model's vocabulary of ", vocab_size));
   }
   return absl::OkStatus();
 }
@@ -123,6 +136,8 @@ absl::Status LlmServer::LoadText(const OpenedModel& model) {
                            .tokens_per_tile = model.config.tokens_per_tile(),
                            .system_message = model.config.system_message},
                           *tokenizer_));
+  TANDEM_RETURN_IF_ERROR(
+      CheckTemplate(*tokenizer_, *prompts_, model.config.text.vocab_size));
   const SamplingDefaults defaults = MakeDefaults(model, *prompts_);
   // What the model's own file says must pass for a request that says nothing.
   TANDEM_RETURN_IF_ERROR(PlanSampling({}, defaults).status());
@@ -138,10 +153,15 @@ absl::Status LlmServer::LoadModel(const Options& options,
   KvPoolWish wish;
   wish.blocks = options.kv_blocks;
   wish.context_blocks = KvBlocksFor(max_context_);
+  wish.max_running = options.max_running;
   wish.block_bytes =
       MakeKvLayout(model.config.text, model.dtype).bytes_per_block();
-  wish.memory_bytes = HostMemoryBytes();
+  wish.memory_bytes = AvailableHostMemory();
   TANDEM_ASSIGN_OR_RETURN(const int num_blocks, ChooseKvBlocks(wish));
+  LogInfo("KV cache",
+          {{"blocks", absl::StrCat(num_blocks)},
+           {"full_contexts", absl::StrCat(num_blocks / wish.context_blocks)},
+           {"max_running", absl::StrCat(options.max_running)}});
   LoadReporter reporter("language model");
   LlmModel::Options llm;
   llm.model.dtype = model.dtype;
@@ -190,7 +210,7 @@ void LlmServer::StartEngine(const Options& options, const OpenedModel& model,
   workers_ = std::make_unique<WorkerPool>(WorkerPool::Options());
   rpc_ = std::make_unique<LlmRpc>(
       info_, LlmRpc::Deps{*engine_, *reader_, *tokenizer_, *workers_, gate_,
-                          frame.health, frame.clock});
+                          frame.clock});
 }
 
 GrpcHost::Service LlmServer::grpc_service() {
@@ -214,7 +234,8 @@ void AddLlmOptions(CommandLine& line, LlmServer::Options* options) {
   line.Add("kv-blocks", "0..", &options->kv_blocks,
            "Blocks of 64 tokens in the KV cache; 0 chooses by memory.");
   line.Add("max-running", "1..1024", &options->max_running,
-           "Sequences that run at once.");
+           "Sequences that run at once, as far as the KV cache holds what each "
+           "can ever need.");
   line.Add("max-waiting", "1..", &options->max_waiting,
            "Sequences that wait; the next one is refused.");
   line.Add("max-prefill-tokens", "64..", &options->max_prefill_tokens,

@@ -69,6 +69,11 @@ class PromptBuilder {
   absl::StatusOr<Prompt> Build(absl::Span<const PromptMessage> messages,
                                absl::Span<const int> image_tiles) const;
 
+  // Tokens that prompts hold besides those of their texts.
+  std::vector<int> control_token_ids() const {
+    return {im_start_, im_end_, img_, end_img_, img_context_};
+  }
+
   // Tokens that end an answer: <|im_end|> and <|endoftext|>.
   const std::vector<int>& stop_token_ids() const { return stop_token_ids_; }
 

@@ -79,7 +79,8 @@ absl::Status ReadShape(const v1::Sampling& sampling,
   out.top_k = top_k < static_cast<uint32_t>(defaults.vocab_size)
                   ? static_cast<int>(top_k)
                   : 0;
-  out.min_p = sampling.min_p();
+  out.min_p =
+      sampling.has_min_p() ? sampling.min_p() : generation.min_p.value_or(0);
   out.seed = sampling.has_seed() ? sampling.seed() : RandomSeed();
   TANDEM_RETURN_IF_ERROR(CheckRange("temperature", out.temperature, {0, 2}));
   TANDEM_RETURN_IF_ERROR(

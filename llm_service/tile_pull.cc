@@ -52,11 +52,12 @@ absl::Status NameImage(const absl::Status& status, int image) {
                           reason::kBackendUnavailable, message, delay,
                           metadata);
   }
-  if (absl::IsResourceExhausted(status)) {
-    return RetryableError(status.code(), reason::kOverloaded, message, delay,
-                          metadata);
-  }
   std::string why = ErrorReason(status);
+  if (absl::IsResourceExhausted(status)) {
+    return RetryableError(status.code(),
+                          why.empty() ? reason::kOverloaded : why, message,
+                          delay, metadata);
+  }
   if (why.empty()) {
     why = absl::IsDeadlineExceeded(status) ? reason::kDeadlineExceeded
                                            : reason::kInternal;

@@ -123,36 +123,46 @@ void VisionReplicas::Loop() {
       served_.swap(waiting_);
       asking_ = true;
     }
-    Dial();
+    const bool all_resolved = Dial();
     const bool all_answered = AskRound();
-    AnswerKnown(/*last_try=*/true, all_answered);
+    AnswerRest(all_resolved && all_answered);
     absl::MutexLock lock(&mutex_);
     ++rounds_done_;
     asking_ = false;
   }
 }
 
-void VisionReplicas::Dial() {
-  std::set<std::string> addresses;
+bool VisionReplicas::Dial() {
+  bool all_resolved = true;
+  std::set<std::string> wanted;
   for (const std::string& target : options_.targets) {
-    for (std::string& address : options_.resolve(target)) {
-      addresses.insert(std::move(address));
+    std::vector<std::string> found = options_.resolve(target);
+    std::vector<std::string>& addresses = addresses_[target];
+    if (found.empty()) {
+      all_resolved = false;
+    } else {
+      addresses = std::move(found);
     }
+    wanted.insert(addresses.begin(), addresses.end());
   }
-  // A name that is unknown for the moment takes nothing away.
-  if (addresses.empty()) return;
+  const auto is_gone = [&wanted](const std::string& address) {
+    return !absl::StartsWith(address, kInProcess) && wanted.count(address) == 0;
+  };
   absl::MutexLock lock(&mutex_);
   for (auto it = stubs_.begin(); it != stubs_.end();) {
-    const bool gone = !absl::StartsWith(it->first, kInProcess) &&
-                      addresses.count(it->first) == 0;
-    it = gone ? stubs_.erase(it) : std::next(it);
+    it = is_gone(it->first) ? stubs_.erase(it) : std::next(it);
   }
-  for (const std::string& address : addresses) {
+  // Pulls under way share their stubs.
+  for (auto it = by_id_.begin(); it != by_id_.end();) {
+    it = is_gone(it->second.address) ? by_id_.erase(it) : std::next(it);
+  }
+  for (const std::string& address : wanted) {
     std::shared_ptr<Stub>& stub = stubs_[address];
     if (stub == nullptr) {
       stub = v1::VisionService::NewStub(options_.dial(address));
     }
   }
+  return all_resolved;
 }
 
 // One question to one replica; lives until its answer.
@@ -188,7 +198,7 @@ bool VisionReplicas::AskRound() {
           if (status.ok() && !q->response.info().fingerprint().empty()) {
             ++answered;
             Learn(q->address, q->stub, q->response.info());
-            AnswerKnown(/*last_try=*/false, /*all_answered=*/false);
+            AnswerKnown();
           }
           pending.DecrementCount();
         });
@@ -213,26 +223,38 @@ void VisionReplicas::Learn(const std::string& address,
   by_id_[info.replica_id()] = {address, stub, pairing};
 }
 
-void VisionReplicas::AnswerKnown(bool last_try, bool all_answered) {
+void VisionReplicas::AnswerKnown() {
   std::vector<std::pair<Found, absl::StatusOr<std::shared_ptr<Stub>>>> answers;
   {
     absl::MutexLock lock(&mutex_);
-    std::vector<Waiter> left;
-    for (Waiter& waiter : served_) {
-      auto replica = Lookup(waiter.replica_id);
-      if (absl::IsNotFound(replica.status()) && !last_try) {
-        left.push_back(std::move(waiter));
-        continue;
+    for (std::vector<Waiter>* waiters : {&served_, &waiting_}) {
+      std::vector<Waiter> left;
+      for (Waiter& waiter : *waiters) {
+        auto replica = Lookup(waiter.replica_id);
+        if (absl::IsNotFound(replica.status())) {
+          left.push_back(std::move(waiter));
+        } else {
+          answers.emplace_back(std::move(waiter.found), std::move(replica));
+        }
       }
-      if (absl::IsNotFound(replica.status()) && !all_answered) {
-        replica = Unavailable(
-            "the vision replica is unknown, and some did not answer");
-      }
-      answers.emplace_back(std::move(waiter.found), std::move(replica));
+      *waiters = std::move(left);
     }
-    served_ = std::move(left);
   }
   for (auto& [found, replica] : answers) found(std::move(replica));
+}
+
+void VisionReplicas::AnswerRest(bool all_answered) {
+  std::vector<Waiter> rest;
+  {
+    absl::MutexLock lock(&mutex_);
+    rest.swap(served_);
+  }
+  for (Waiter& waiter : rest) {
+    waiter.found(all_answered
+                     ? Forgotten()
+                     : Unavailable("the vision replica is unknown, and some "
+                                   "did not answer"));
+  }
 }
 
 }  // namespace tandem

@@ -47,6 +47,7 @@ class VisionReplicas {
     absl::Duration ask_timeout = absl::Seconds(5);
     std::function<std::shared_ptr<grpc::Channel>(const std::string& address)>
         dial;
+    // The addresses behind a target; none where its name is unknown just now.
     std::function<std::vector<std::string>(const std::string& target)> resolve;
   };
 
@@ -64,9 +65,10 @@ class VisionReplicas {
 
   // Calls `found`, at once or from another thread, with the replica of that id:
   // FAILED_PRECONDITION EMBEDDING_INCOMPATIBLE where it does not fit; NOT_FOUND
-  // EMBEDDING_EXPIRED where every target answered and none is it any more;
-  // UNAVAILABLE BACKEND_UNAVAILABLE where some did not answer or there are
-  // none. The stub outlives this object. Within ask_timeout, twice at most.
+  // EMBEDDING_EXPIRED where every target resolved and every address answered
+  // and none is it any more; UNAVAILABLE BACKEND_UNAVAILABLE where some did not
+  // or there are none. The stub outlives this object. Within ask_timeout, twice
+  // at most.
   using Found = std::function<void(absl::StatusOr<std::shared_ptr<Stub>>)>;
   void Find(const std::string& replica_id, Found found)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -84,22 +86,26 @@ class VisionReplicas {
   struct Question;
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Dial() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether every target resolved; one that did not keeps its addresses.
+  bool Dial() ABSL_LOCKS_EXCLUDED(mutex_);
   bool AskRound() ABSL_LOCKS_EXCLUDED(mutex_);
   void Learn(const std::string& address, const std::shared_ptr<Stub>& stub,
              const v1::ServiceInfo& info) ABSL_LOCKS_EXCLUDED(mutex_);
-  void AnswerKnown(bool last_try, bool all_answered)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void AnswerKnown() ABSL_LOCKS_EXCLUDED(mutex_);
+  void AnswerRest(bool all_answered) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<Stub>> Lookup(const std::string& id) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const VisionPairing pairing_;
+  // By target, as it last resolved; thread_'s alone.
+  std::map<std::string, std::vector<std::string>> addresses_;
   absl::Mutex mutex_;
   // By address; those in this process are "in-process:<n>".
   std::map<std::string, std::shared_ptr<Stub>> stubs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Replica> by_id_ ABSL_GUARDED_BY(mutex_);
-  // Whom this round of questions serves, and whom the next.
+  // Whom this round of questions serves, and whom the next, should this one not
+  // find their replicas.
   std::vector<Waiter> served_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiter> waiting_ ABSL_GUARDED_BY(mutex_);
   int64_t rounds_wanted_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -160,13 +160,14 @@ TEST(ModelConfigTest, ReadsWhatGenerationConfigSays) {
   const auto read = Read(CustomConfig(),
                          R"({"do_sample": true, "temperature": 0.7,
                              "top_p": 0.9, "top_k": 40, "max_new_tokens": 99,
-                             "repetition_penalty": 1.05,
+                             "repetition_penalty": 1.05, "min_p": 0.05,
                              "eos_token_id": [151645, 151643]})");
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->generation.do_sample, true);
   EXPECT_EQ(read->generation.temperature, 0.7f);
   EXPECT_EQ(read->generation.top_p, 0.9f);
   EXPECT_EQ(read->generation.top_k, 40);
+  EXPECT_EQ(read->generation.min_p, 0.05f);
   EXPECT_EQ(read->generation.max_new_tokens, 99);
   EXPECT_EQ(read->generation.repetition_penalty, 1.05f);
   EXPECT_THAT(read->generation.eos_token_ids,

@@ -1,9 +1,10 @@
 #include "tests/fakes/fake_embedding_source.h"
 
-#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace tandem {
 
@@ -67,7 +68,6 @@ bool FakeEmbeddingSource::ServeNext(State& state) {
   out.tile.hidden_size = format_.hidden_size;
   out.tile.data = FakeTileBytes(format_, image.handle(), state.tile);
   --state.room;
-  most_held_ = std::max(most_held_, state.pull.window_tiles - state.room);
   if (++state.tile == static_cast<int>(image.num_tiles())) {
     ++state.image;
     state.tile = 0;
@@ -80,6 +80,11 @@ void FakeEmbeddingSource::AddRoom(const std::string& id, int tiles) {
   absl::MutexLock lock(&mutex_);
   State& state = pulls_.at(id);
   state.room += tiles;
+  if (state.room > state.pull.window_tiles) {
+    problems_.push_back(absl::StrCat(id, " has room for ", state.room,
+                                     " tiles in a window of ",
+                                     state.pull.window_tiles));
+  }
   while (!state.held && ServeNext(state)) {
   }
 }
@@ -112,9 +117,9 @@ int FakeEmbeddingSource::num_pulls() const {
   return static_cast<int>(pulls_.size());
 }
 
-int FakeEmbeddingSource::most_held() const {
+std::vector<std::string> FakeEmbeddingSource::problems() const {
   absl::MutexLock lock(&mutex_);
-  return most_held_;
+  return problems_;
 }
 
 }  // namespace tandem

@@ -36,8 +36,8 @@ class FakeEmbeddingSource final : public EmbeddingSource {
 
   // Pulls that were started and not given up.
   int num_pulls() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Most tiles that a pull ever had delivered and not given back.
-  int most_held() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // How pulls were used wrongly: more room given back than was taken.
+  std::vector<std::string> problems() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct State {
@@ -58,7 +58,7 @@ class FakeEmbeddingSource final : public EmbeddingSource {
   mutable absl::Mutex mutex_;
   std::map<std::string, State> pulls_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
-  int most_held_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> problems_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tandem

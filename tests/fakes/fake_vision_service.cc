@@ -132,8 +132,19 @@ void FakeVisionService::ReleasePuts() {
   hold_puts_ = false;
 }
 
+void FakeVisionService::HoldInfos() {
+  absl::MutexLock lock(&mutex_);
+  hold_infos_ = true;
+}
+
+void FakeVisionService::ReleaseInfos() {
+  absl::MutexLock lock(&mutex_);
+  hold_infos_ = false;
+}
+
 void FakeVisionService::Shutdown() {
   Release();
+  ReleaseInfos();
   ReleasePuts();
   server_->Shutdown(std::chrono::system_clock::now());
 }
@@ -146,6 +157,11 @@ int FakeVisionService::num_streams() const {
 int FakeVisionService::tiles_asked() const {
   absl::MutexLock lock(&mutex_);
   return tiles_asked_;
+}
+
+int FakeVisionService::num_infos() const {
+  absl::MutexLock lock(&mutex_);
+  return num_infos_;
 }
 
 int FakeVisionService::num_images() const {
@@ -345,10 +361,18 @@ grpc::Status FakeVisionService::ReleaseImages(
   return grpc::Status::OK;
 }
 
-grpc::Status FakeVisionService::GetInfo(grpc::ServerContext*,
+grpc::Status FakeVisionService::GetInfo(grpc::ServerContext* context,
                                         const v1::GetVisionInfoRequest*,
                                         v1::GetVisionInfoResponse* response) {
   absl::MutexLock lock(&mutex_);
+  ++num_infos_;
+  const auto go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !hold_infos_;
+  };
+  while (
+      !context->IsCancelled() &&
+      !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2))) {
+  }
   *response->mutable_info() = info_;
   response->set_images(static_cast<uint32_t>(images_.size()));
   return grpc::Status::OK;

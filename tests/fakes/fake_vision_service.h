@@ -61,11 +61,15 @@ class FakeVisionService final : public v1::VisionService::Service {
   // PutImage calls wait, until ReleasePuts or their end.
   void HoldPuts() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReleasePuts() ABSL_LOCKS_EXCLUDED(mutex_);
+  // GetInfo calls wait, until ReleaseInfos or their end.
+  void HoldInfos() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ReleaseInfos() ABSL_LOCKS_EXCLUDED(mutex_);
   // Drops all connections and takes no new ones.
   void Shutdown();
 
   int num_streams() const ABSL_LOCKS_EXCLUDED(mutex_);  // open now
   int tiles_asked() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int num_infos() const ABSL_LOCKS_EXCLUDED(mutex_);  // GetInfo, ever begun
   int num_images() const ABSL_LOCKS_EXCLUDED(mutex_);
   int num_puts() const ABSL_LOCKS_EXCLUDED(mutex_);       // ever begun
   int num_puts_held() const ABSL_LOCKS_EXCLUDED(mutex_);  // now
@@ -110,6 +114,8 @@ class FakeVisionService final : public v1::VisionService::Service {
   absl::Status put_status_ ABSL_GUARDED_BY(mutex_);
   int puts_to_fail_ ABSL_GUARDED_BY(mutex_) = 0;
   bool hold_puts_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_infos_ ABSL_GUARDED_BY(mutex_) = false;
+  int num_infos_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_puts_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_puts_held_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::string> holders_ ABSL_GUARDED_BY(mutex_);

@@ -204,6 +204,7 @@ TEST_F(BatchSchedulerTest, WaitsForBlocksOfTheWholeAnswerInOrder) {
 
 TEST_F(BatchSchedulerTest, RefusesWhatWouldWaitBehindTooMany) {
   Reset({1, 2, 512, 128}, 100);
+  Add(10);  // has a place in the next step
   Add(10);
   Add(10);
   Sequence& refused = Make(10);

@@ -38,13 +38,14 @@ class AnswerReader {
   void Attach(std::shared_ptr<Answer> answer) { answer_ = std::move(answer); }
   Answer& answer() { return *answer_; }
 
+  void WaitUntilTold() {
+    absl::MutexLock lock(&state_->mutex);
+    state_->mutex.Await(absl::Condition(&state_->ready));
+    state_->ready = false;
+  }
   // Waits for something to read and reads it; false after the end.
   bool ReadSome() {
-    {
-      absl::MutexLock lock(&state_->mutex);
-      state_->mutex.Await(absl::Condition(&state_->ready));
-      state_->ready = false;
-    }
+    WaitUntilTold();
     Answer::Batch batch = answer_->Read();
     for (AnswerToken& token : batch.tokens) {
       token_ids.push_back(token.token_id);
@@ -90,6 +91,9 @@ class EngineFixture {
                                          *tokenizer, source, metrics, clock);
   }
 
+  // So that a test that fails while it holds a step ends.
+  ~EngineFixture() { runner.Release(); }
+
   static EmbeddingFormat MakeFormat(const Options& options) {
     EmbeddingFormat format;
     format.tokens_per_tile = options.engine.tokens_per_tile;
@@ -133,17 +137,19 @@ class EngineFixture {
     return absl::OkStatus();
   }
 
-  // Waits until nothing runs or waits, then says whether everything is free.
+  // Waits until nothing runs or waits and everything is free, then says whether
+  // all went well.
   void ExpectIdle() {
-    while (engine->load().running + engine->load().waiting > 0) {
-      clock.Advance(absl::ZeroDuration());
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-    EXPECT_EQ(engine->load().free_kv_blocks, engine->load().kv_blocks);
-    EXPECT_EQ(runner.num_open_slots(), 0);
-    EXPECT_EQ(source.num_pulls(), 0);
+    while (!IsIdle()) absl::SleepFor(absl::Milliseconds(1));
     EXPECT_EQ(runner.problems(), std::vector<std::string>());
-    EXPECT_EQ(metrics.kv_cache_usage_ratio.Value(), 0);
+    EXPECT_EQ(source.problems(), std::vector<std::string>());
+  }
+  bool IsIdle() {
+    const LlmEngine::Load load = engine->load();
+    return load.running + load.waiting == 0 &&
+           load.free_kv_blocks == load.kv_blocks &&
+           runner.num_open_slots() == 0 && source.num_pulls() == 0 &&
+           metrics.kv_cache_usage_ratio.Value() == 0;
   }
 
   FakeClock clock;

@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "images[0].num_tiles", "4 does not match the grid 2x1"},
         BadRequest{"ManyTiles",
                    [](Request_& r) { *r.mutable_images(0) = Image(7, 6, 43); },
-                   "images[0].num_tiles", "43 does not match"},
+                   "images[0].columns", "grid 7x6 is outside [1, 40]"},
         BadRequest{"ImageThatNobodyUses",
                    [](Request_& r) { *r.add_images() = Image(1, 1, 1); },
                    "images[1]", ""},
@@ -194,26 +194,29 @@ TEST_F(GenerationReaderTest, CountsAPromptWithoutItsImages) {
   // Also where it would not fit.
   EXPECT_TRUE(Reader(1).Count(request).ok());
   request.set_image_tiles(0, 42);
-  const absl::Status status = Reader().Count(request).status();
-  EXPECT_EQ(ErrorField(status), "image_tiles[0]");
+  EXPECT_EQ(ErrorField(Reader().Count(request).status()), "image_tiles[0]");
+  request.set_image_tiles(0, 0xFFFFFFFF);
+  EXPECT_EQ(ErrorField(Reader().Count(request).status()), "image_tiles[0]");
 }
 
-TEST(ChooseKvBlocks, HoldsAContextAndAtMostEight) {
+TEST(ChooseKvBlocks, HoldsAContextForEachThatCanRunWithinAQuarterOfTheMemory) {
   KvPoolWish wish;
   wish.context_blocks = 512;
+  wish.max_running = 32;
   wish.block_bytes = 1 << 20;
   wish.memory_bytes = int64_t{8} << 30;  // a quarter of it: 2,048 blocks
   EXPECT_EQ(*ChooseKvBlocks(wish), 2048);
   wish.memory_bytes = int64_t{1} << 30;
   EXPECT_EQ(*ChooseKvBlocks(wish), 512);
+  wish.memory_bytes = 0;  // nobody says
+  EXPECT_EQ(*ChooseKvBlocks(wish), 512);
   wish.memory_bytes = int64_t{1} << 40;
-  EXPECT_EQ(*ChooseKvBlocks(wish), 4096);
+  EXPECT_EQ(*ChooseKvBlocks(wish), 32 * 512);
   wish.blocks = 600;
   EXPECT_EQ(*ChooseKvBlocks(wish), 600);
   wish.blocks = 511;
   EXPECT_EQ(ChooseKvBlocks(wish).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_GT(HostMemoryBytes(), 0);
 }
 
 }  // namespace

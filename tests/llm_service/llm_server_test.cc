@@ -2,7 +2,9 @@
 #include "llm_service/llm_server.h"
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -143,11 +145,12 @@ TEST_F(LlmServerTest, GivesTheSameTokensAloneAndInABatch) {
   for (size_t i = 0; i < requests.size(); ++i) {
     EXPECT_EQ(together[i], alone[i]) << i;
   }
-  while (server_->engine().load().running > 0) {
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  EXPECT_EQ(server_->engine().load().free_kv_blocks,
-            server_->engine().load().kv_blocks);
+  const auto is_idle = [this] {
+    const LlmEngine::Load load = server_->engine().load();
+    return load.running + load.waiting == 0 &&
+           load.free_kv_blocks == load.kv_blocks;
+  };
+  while (!is_idle()) absl::SleepFor(absl::Milliseconds(1));
 }
 
 TEST_F(LlmServerTest, ServesRandomWeightsWithoutATokenizer) {
@@ -179,6 +182,27 @@ TEST_F(LlmServerTest, SaysWhichOptionDoesNotFitTheModel) {
 
   options.max_context = 1000;
   EXPECT_TRUE(Load(options).ok());
+}
+
+TEST_F(LlmServerTest, RefusesAVocabularyWithoutTheTokensOfTheTemplate) {
+  const std::string directory = testing::TempDir() + "/small-vocabulary";
+  std::filesystem::create_directories(directory);
+  for (const std::string name :
+       {"vocab.json", "merges.txt", "added_tokens.json"}) {
+    std::filesystem::copy_file(
+        DemoModel() + "/" + name, directory + "/" + name,
+        std::filesystem::copy_options::overwrite_existing);
+  }
+  std::ifstream in(DemoModel() + "/config.json");
+  nlohmann::json config = nlohmann::json::parse(in);
+  config["llm_config"]["vocab_size"] = 1528;  // <img> is 1527, </img> the next
+  std::ofstream(directory + "/config.json") << config;
+  LlmServer::Options options;
+  options.model.random_weights = directory;
+  const absl::Status status = Load(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("</img>"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1528"));
 }
 
 TEST_F(LlmServerTest, NamesTheFolderThatHoldsNoModel) {

@@ -51,12 +51,14 @@ TEST(PlanSampling, TakesWhatTheModelSaysWhereTheRequestIsSilent) {
   defaults.generation.temperature = 0.7f;
   defaults.generation.top_p = 0.95f;
   defaults.generation.top_k = 50;
+  defaults.generation.min_p = 0.1f;
   defaults.generation.repetition_penalty = 1.1f;
   defaults.generation.max_new_tokens = 1024;
   const SamplingPlan plan = Plan({}, defaults);
   EXPECT_EQ(plan.params.temperature, 0.7f);
   EXPECT_EQ(plan.params.top_p, 0.95f);
   EXPECT_EQ(plan.params.top_k, 50);
+  EXPECT_EQ(plan.params.min_p, 0.1f);
   EXPECT_EQ(plan.params.repetition_penalty, 1.1f);
   EXPECT_EQ(plan.max_tokens_default, 1024);
 
@@ -64,12 +66,14 @@ TEST(PlanSampling, TakesWhatTheModelSaysWhereTheRequestIsSilent) {
   sampling.set_temperature(0.1f);
   sampling.set_top_p(1);
   sampling.set_top_k(0);
+  sampling.set_min_p(0);
   sampling.set_repetition_penalty(1);
   sampling.set_max_tokens(5);
   const SamplingPlan own = Plan(sampling, defaults);
   EXPECT_EQ(own.params.temperature, 0.1f);
   EXPECT_EQ(own.params.top_p, 1);
   EXPECT_EQ(own.params.top_k, 0);
+  EXPECT_EQ(own.params.min_p, 0);
   EXPECT_EQ(own.params.repetition_penalty, 1);
   EXPECT_EQ(own.max_tokens, 5);
   EXPECT_FALSE(own.max_tokens_default.has_value());

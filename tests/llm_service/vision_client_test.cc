@@ -1,5 +1,6 @@
 #include "llm_service/vision_client.h"
 
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -90,10 +91,21 @@ class VisionClientTest : public testing::Test {
     options.dial = [](const std::string& address) {
       return MakeChannel(address);
     };
-    options.resolve = ResolveTarget;
+    options.resolve = [this](const std::string& target) {
+      absl::MutexLock lock(&names_mutex_);
+      const auto it = names_.find(target);
+      return it == names_.end() ? ResolveTarget(target) : it->second;
+    };
     replicas_ = std::make_unique<VisionReplicas>(options, Pairing());
     client_ =
         std::make_unique<VisionClient>(Format(), *replicas_, metrics_, clock_);
+  }
+
+  // What `target` resolves to from now on.
+  void SetAddresses(const std::string& target,
+                    std::vector<std::string> addresses) {
+    absl::MutexLock lock(&names_mutex_);
+    names_[target] = std::move(addresses);
   }
 
   EmbeddingPull PullOf(std::vector<v1::ImageRef> images) {
@@ -117,6 +129,9 @@ class VisionClientTest : public testing::Test {
     return metrics_.embedding_transfer_errors[error].Value();
   }
 
+  absl::Mutex names_mutex_;
+  std::map<std::string, std::vector<std::string>> names_
+      ABSL_GUARDED_BY(names_mutex_);
   RealClock clock_;
   Health health_;
   Metrics process_metrics_{{"cpu", ""}, health_};
@@ -285,6 +300,61 @@ TEST_F(VisionClientTest, SaysThatAnUnknownReplicaMayBeOneThatIsLost) {
   EXPECT_EQ(ErrorReason(status), reason::kBackendUnavailable);
 }
 
+TEST_F(VisionClientTest, SaysThatAReplicaBehindAnUnknownNameMayBeLost) {
+  SetAddresses("dns:///a:1", {});
+  Connect({"dns:///a:1"});
+  const absl::Status status = Pull(vision_.AddImage(1, 1));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), reason::kBackendUnavailable);
+}
+
+TEST_F(VisionClientTest, KeepsTheReplicasOfANameThatIsUnknownForTheMoment) {
+  FakeVisionService other(Format(), FakeVisionInfo(Format()));
+  SetAddresses("dns:///a:1", {vision_.address()});
+  SetAddresses("dns:///b:1", {other.address()});
+  Connect({"dns:///a:1", "dns:///b:1"});
+  replicas_->AskAll();
+  SetAddresses("dns:///b:1", {});
+  // Under a new id it is found by asking again.
+  other.Restart();
+  EXPECT_TRUE(Pull(other.AddImage(1, 1)).ok());
+  // But who is not found may be behind the name.
+  FakeVisionService stranger(Format(), FakeVisionInfo(Format()));
+  EXPECT_EQ(ErrorReason(Pull(stranger.AddImage(1, 1))),
+            reason::kBackendUnavailable);
+}
+
+TEST_F(VisionClientTest, ForgetsAReplicaWhoseAddressItsNameHasNoMore) {
+  FakeVisionService other(Format(), FakeVisionInfo(Format()));
+  SetAddresses("dns:///a:1", {vision_.address(), other.address()});
+  Connect({"dns:///a:1"});
+  const v1::ImageRef image = other.AddImage(1, 1);
+  ASSERT_TRUE(Pull(image).ok());
+  SetAddresses("dns:///a:1", {vision_.address()});
+  replicas_->AskAll();
+  EXPECT_EQ(ErrorReason(Pull(image)), reason::kEmbeddingExpired);
+}
+
+TEST_F(VisionClientTest, FindsAReplicaThatARoundUnderWayComesToKnow) {
+  FakeVisionService slow(Format(), FakeVisionInfo(Format()));
+  vision_.HoldInfos();
+  slow.HoldInfos();
+  Connect({vision_.address(), slow.address()});
+  Collector first, second;
+  const auto slow_pull =
+      client_->Start(PullOf({slow.AddImage(1, 1)}), first.sink());
+  while (vision_.num_infos() + slow.num_infos() < 2) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  const auto pull =
+      client_->Start(PullOf({vision_.AddImage(1, 1)}), second.sink());
+  vision_.ReleaseInfos();
+  EXPECT_TRUE(second.WaitFor(1).ok());
+  EXPECT_EQ(slow.num_infos(), 1);  // the same round
+  slow.ReleaseInfos();
+  EXPECT_TRUE(first.WaitFor(1).ok());
+}
+
 TEST_F(VisionClientTest, TakesNoImagesWithoutTargets) {
   Connect({});
   EXPECT_TRUE(replicas_->empty());
@@ -312,6 +382,14 @@ TEST_F(VisionClientTest, PassesOnThatTheServiceIsOverloaded) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), reason::kOverloaded);
   EXPECT_EQ(RetryDelay(status), absl::Seconds(3));
+}
+
+TEST_F(VisionClientTest, PassesOnThatTheDeviceIsFull) {
+  vision_.FailStreams(MakeError(absl::StatusCode::kResourceExhausted,
+                                reason::kDeviceOutOfMemory, "full"));
+  const absl::Status status = Pull(vision_.AddImage(1, 1));
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), reason::kDeviceOutOfMemory);
 }
 
 TEST_F(VisionClientTest, EndsAtTheDeadline) {

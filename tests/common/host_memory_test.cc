@@ -1,4 +1,4 @@
-#include "cli/host_memory.h"
+#include "common/host_memory.h"
 
 #include <filesystem>
 #include <fstream>
