@@ -5,7 +5,10 @@ target_include_directories(tandem_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(tandem_flags INTERFACE
   -Wall -Wextra -Wnon-virtual-dtor -Wvla -fno-math-errno
   $<$<BOOL:${TANDEM_WERROR}>:-Werror>
-  -fstack-protector-strong -fcf-protection)
+  -fstack-protector-strong)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  target_compile_options(tandem_flags INTERFACE -fcf-protection)
+endif()
 target_link_options(tandem_flags INTERFACE -Wl,-z,relro,-z,now)
 if(TANDEM_SANITIZE)
   target_compile_options(tandem_flags INTERFACE

@@ -3,6 +3,10 @@ add_library(tandem_torch INTERFACE)
 add_library(tandem::torch ALIAS tandem_torch)
 find_package(OpenMP REQUIRED)
 
+if(TANDEM_WITH_CUDA)
+  message(FATAL_ERROR "TANDEM_WITH_CUDA=ON: the card backend is not built yet.")
+endif()
+
 if(TANDEM_TORCH_ROOT)
   if(NOT EXISTS ${TANDEM_TORCH_ROOT}/lib/libtorch_cpu.so)
     message(FATAL_ERROR "TANDEM_TORCH_ROOT=${TANDEM_TORCH_ROOT} has no lib/libtorch_cpu.so")

@@ -132,6 +132,9 @@ class PerLabels {
 struct BuildInfo {
   std::string backend = "none";  // "cpu", "cuda"; "none" without tensors
   std::string torch = {};        // its version, or ""
+  // Of the CPU kernels, chosen when the program starts: "generic", "avx2",
+  // "avx512"; "" without. Results are equal bit by bit on one of them only.
+  std::string cpu_level = {};
 };
 
 // The registry of one process and what every process reports: build, readiness,

@@ -115,11 +115,12 @@ struct Metrics::Process {
 Metrics::Metrics(const BuildInfo& build, const Health& health)
     : health_(health), process_(std::make_unique<Process>(*this)) {
   metrics::Gauge(*this, "tandem_build_info",
-                 "What this program was built from.",
+                 "What this program was built from and computes with.",
                  {{"version", Version()},
                   {"commit", Commit()},
                   {"backend", build.backend},
-                  {"torch", build.torch}})
+                  {"torch", build.torch},
+                  {"cpu_level", build.cpu_level}})
       .Set(1);
   for (const char* role : {"server", "client"}) {
     metrics::Gauge(*this, "tandem_tls_certificate_expiry_timestamp_seconds",

@@ -18,8 +18,6 @@ static_assert(kAttentionBlockTokens == kKeyBlock);
 // state stays in the second-level cache.
 constexpr int64_t kTaskRows = 384;
 
-int64_t DivUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Pointers to [token, head] of a tensor whose tokens and heads may be strided.
 template <typename T>
 class HeadRows {

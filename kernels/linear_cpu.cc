@@ -16,7 +16,6 @@ constexpr int64_t kBlockTiles = 16;
 // Products below which a second thread costs more than it brings.
 constexpr int64_t kSerialProducts = 1 << 16;
 
-int64_t DivUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t PaddedInputs(int64_t in_features) { return DivUp(in_features, 2) * 2; }
 int64_t NumPanels(int64_t out_features) {
   return DivUp(out_features, kPanelColumns);

@@ -4,8 +4,8 @@
 
 namespace tandem {
 
-// For tandem_build_info: the backend that this build computes with and libtorch's
-// version.
+// For tandem_build_info: the backend that this build computes with, libtorch's
+// version, and the instruction set that this processor runs.
 BuildInfo TorchBuildInfo();
 
 }  // namespace tandem

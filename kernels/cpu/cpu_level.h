@@ -5,8 +5,9 @@
 namespace tandem {
 
 // Instruction sets that the CPU kernels are built for, weakest first. Results
-// are reproducible within a level; kGeneric rounds its multiply-adds twice, so
-// it differs from the others in the last bits.
+// are reproducible within a level and differ between any two in the last bits:
+// the sums of norms and softmax interleave by the width of a vector, and
+// kGeneric rounds its multiply-adds twice.
 enum class CpuLevel { kGeneric, kAvx2, kAvx512 };
 
 const char* CpuLevelName(CpuLevel level);

@@ -8,6 +8,9 @@
 
 namespace tandem::cpu {
 
+// a / b rounded up, for a >= 0 and b > 0.
+inline int64_t DivUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 // The values of a CPU tensor as T, which is float or Bf16 like its dtype.
 template <typename T>
 T* Data(const at::Tensor& tensor) {

@@ -106,12 +106,26 @@ TANDEM_INLINE void StorePart(T* p, Float x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = values[i];
 }
 
+// Lane numbers as template arguments: indices of a shuffle are constants.
+template <int... kLane>
+struct Lanes {};
+template <int kCount, int... kLane>
+struct MakeLanes : MakeLanes<kCount - 1, kCount - 1, kLane...> {};
+template <int... kLane>
+struct MakeLanes<0, kLane...> {
+  using Type = Lanes<kLane...>;
+};
+using AllLanes = MakeLanes<kLanes>::Type;
+
+template <int kWidth, int... kLane>
+TANDEM_INLINE Float SwappedLanes(Float x, Lanes<kLane...>) {
+  return __builtin_shufflevector(x, x, (kLane ^ kWidth)...);
+}
+
 // The lanes kWidth away, for a power of two.
 template <int kWidth>
 TANDEM_INLINE Float Swapped(Float x) {
-  Int index;
-  for (int i = 0; i < kLanes; ++i) index[i] = i ^ kWidth;
-  return __builtin_shuffle(x, index);
+  return SwappedLanes<kWidth>(x, AllLanes());
 }
 
 // Sum and maximum of the lanes, halves first.

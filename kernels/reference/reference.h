@@ -32,8 +32,9 @@ at::Tensor BidirectionalAttention(const at::Tensor& q, const at::Tensor& k,
 at::Tensor PagedAttention(const at::Tensor& q, const at::Tensor& key_cache,
                           const at::Tensor& value_cache,
                           const PackedSequences& sequences, float scale);
-// `x` [tokens, in] as an image's patches would be: see kernels/.
+// x [side * side, size] -> [side * side / 4, 4 * size], as pixel_shuffle.h.
 at::Tensor PixelShuffle(const at::Tensor& x, int64_t side);
+// image [channels, height, width] -> [patches, channels * patch * patch].
 at::Tensor ExtractPatches(const at::Tensor& image, int64_t patch);
 
 }  // namespace tandem::reference

@@ -23,14 +23,16 @@ std::vector<std::string> Lines(const std::string& text) {
 class MetricsTest : public testing::Test {
  protected:
   Health health_;
-  Metrics metrics_{{.backend = "cpu", .torch = "1.13.1"}, health_};
+  Metrics metrics_{{.backend = "cpu", .torch = "1.13.1", .cpu_level = "avx2"},
+                   health_};
 };
 
 TEST_F(MetricsTest, EveryProcessTellsAboutItself) {
   health_.AddHeartbeat("cpu", {}, [] { return absl::Milliseconds(1500); });
   const std::string text = metrics_.Text();
   EXPECT_THAT(text, HasSubstr("tandem_build_info{backend=\"cpu\",commit=\""));
-  EXPECT_THAT(text, HasSubstr("torch=\"1.13.1\",version=\"0.1.0\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("cpu_level=\"avx2\",torch=\"1.13.1\","
+                              "version=\"0.1.0\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\ntandem_ready 1\n"));
   EXPECT_THAT(
       text,

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/safetensors.h"
+#include "kernels/cpu/cpu_level.h"
 #include "tests/llm_service/small_model.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
@@ -41,14 +42,20 @@ void ExpectNear(const float* got, const float* want, int64_t size, float abs,
 
 struct GoldenCase {
   std::string model, layout;
+  CpuLevel level = CpuLevel::kGeneric;
   friend std::ostream& operator<<(std::ostream& os, const GoldenCase& c) {
-    return os << c.model << "-" << c.layout;
+    return os << c.model << "-" << c.layout << "-" << CpuLevelName(c.level);
   }
 };
 
 class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
  protected:
   void SetUp() override {
+    if (GetParam().level > BestCpuLevel()) {
+      GTEST_SKIP() << "this processor has no "
+                   << CpuLevelName(GetParam().level);
+    }
+    SetCpuLevelForTest(GetParam().level);
     const std::string data = TANDEM_TEST_DATA;
     const std::string directory = absl::StrCat(
         data, "/models/", GetParam().model, "-", GetParam().layout);
@@ -64,6 +71,8 @@ class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
     num_layers_ = config->text.num_layers;
     Encode(**source, *config);
   }
+
+  void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
 
   void Encode(const WeightSource& source, const ModelConfig& config) {
     const auto encoder =
@@ -141,11 +150,24 @@ TEST_P(DecoderGoldenTest, EveryLayerAndEveryTokenAgreeInFloat32) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, DecoderGoldenTest,
-    testing::Values(GoldenCase{"t1", "custom"}, GoldenCase{"t1", "hf"},
-                    GoldenCase{"t2", "custom"}, GoldenCase{"t2", "hf"}),
-    [](const auto& info) { return info.param.model + info.param.layout; });
+std::vector<GoldenCase> AllCases() {
+  std::vector<GoldenCase> cases;
+  for (const char* model : {"t1", "t2"}) {
+    for (const char* layout : {"custom", "hf"}) {
+      for (const CpuLevel level :
+           {CpuLevel::kGeneric, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
+        cases.push_back({model, layout, level});
+      }
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, DecoderGoldenTest,
+                         testing::ValuesIn(AllCases()), [](const auto& info) {
+                           return info.param.model + info.param.layout +
+                                  CpuLevelName(info.param.level);
+                         });
 
 }  // namespace
 }  // namespace tandem

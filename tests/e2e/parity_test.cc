@@ -1,7 +1,5 @@
 // Answers token for token: the golden conversations of transformers, asked of
 // the whole stack (gateway, vision and llm service over in-process channels).
-#include <fstream>
-#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -13,17 +11,12 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tandem/v1/gateway.grpc.pb.h"
+#include "tests/common/goldens.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/png_encoder.h"
 
 namespace tandem {
 namespace {
-
-nlohmann::json ReadGoldens(const std::string& name) {
-  std::ifstream file(std::string(TANDEM_TEST_DATA) + "/goldens/" + name +
-                     ".json");
-  return nlohmann::json::parse(file);
-}
 
 // The golden conversation as a client would send it.
 v1::ChatRequest MakeRequest(const nlohmann::json& golden) {

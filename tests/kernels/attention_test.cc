@@ -177,6 +177,30 @@ TEST_P(AttentionTest, ChunksAndNeighboursDoNotChangeARow) {
   }
 }
 
+TEST_P(AttentionTest, NumberOfThreadsDoesNotMatter) {
+  const at::Tensor q = Random({500, 2, 24}, 1), k = Random({500, 2, 24}, 2),
+                   v = Random({500, 2, 24}, 3);
+  ExpectSameOnAnyNumberOfThreads([&] {
+    at::Tensor out = Empty({500, 2, 24});
+    BidirectionalAttention(q, k, v, 0.2f, out);
+    return out;
+  });
+  // A prompt of more rows than one task takes, and a decode row.
+  const std::vector<Sequence> sequences = {{Random({200, 6, 32}, 4),
+                                            Random({200, 2, 32}, 5),
+                                            Random({200, 2, 32}, 6),
+                                            {1, 2, 3, 4}},
+                                           {Random({100, 6, 32}, 7),
+                                            Random({100, 2, 32}, 8),
+                                            Random({100, 2, 32}, 9),
+                                            {5, 6}}};
+  Cache cache = MakeCache(7, 2, 32);
+  Step(sequences, {0, 0}, {0, 99}, 0.2f, cache.keys, cache.values);
+  ExpectSameOnAnyNumberOfThreads([&] {
+    return Step(sequences, {0, 99}, {200, 100}, 0.2f, cache.keys, cache.values);
+  });
+}
+
 TEST_P(AttentionTest, PagedEqualsBidirectionalForTheLastToken) {
   const Sequence one{Random({77, 2, 32}, 1),
                      Random({77, 2, 32}, 2),

@@ -46,6 +46,19 @@ TEST_P(LinearTest, ARowIsTheSameAloneAndAmongOthers) {
   }
 }
 
+TEST_P(LinearTest, NumberOfThreadsDoesNotMatter) {
+  const at::Tensor x = Random({211, 700}, 4);
+  const LinearWeight weight =
+      LinearWeight::FromTensor(Random({190, 700}, 5), Random({190}, 6));
+  for (const int64_t count : {1, 211}) {
+    ExpectSameOnAnyNumberOfThreads([&] {
+      at::Tensor out = Empty({count, 190});
+      Linear(x.narrow(0, 0, count), weight, out);
+      return out;
+    });
+  }
+}
+
 TEST_P(LinearTest, TakesAndGivesStridedRows) {
   const at::Tensor wide = Random({9, 120}, 7);
   const at::Tensor x = wide.narrow(1, 30, 50);

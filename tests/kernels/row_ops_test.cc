@@ -171,6 +171,15 @@ TEST_P(RowOpsTest, ARowIsTheSameAloneAndAmongOthers) {
   }
 }
 
+TEST_P(RowOpsTest, NumberOfThreadsDoesNotMatter) {
+  const at::Tensor x = Random({300, 202}, 1), weight = Random({202}, 2);
+  ExpectSameOnAnyNumberOfThreads([&] {
+    at::Tensor out = Empty({300, 202});
+    RmsNorm(x, weight, 1e-6f, out);
+    return out;
+  });
+}
+
 TEST_P(RowOpsTest, StridedRowsStayWithinTheirColumns) {
   at::Tensor wide = Random({6, 90}, 1);
   const at::Tensor before = wide.clone();

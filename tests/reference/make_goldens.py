@@ -4,7 +4,7 @@
   t1.json, t2.json       float32: prompts, tiles, 32 greedy ids, log-softmax
   t3.json                bfloat16 on t1: per step the top two logits
   hf_profile.json        prompt ids of the HF chat template
-  t1_one_tile.safetensors, t2_one_tile.safetensors
+  t1_one_tile.safetensors, t2_one_tile.safetensors, t3_one_tile.safetensors
                          what every stage of that case holds, some rows of each
 
 transformers gets the ids of the CUSTOM template and tiles cut by Pillow: the
@@ -17,6 +17,7 @@ passed over.
 """
 
 import argparse
+import json
 import pathlib
 
 import jinja2
@@ -26,8 +27,8 @@ import torch
 from transformers import DynamicCache, InternVLForConditionalGeneration
 
 from common import (DATA, assistant, crc32, cut_tiles, load_tokenizer,
-                    normalise, provenance, render, synthetic_image, user,
-                    write_json)
+                    normalise, provenance, render, sha256, synthetic_image,
+                    user, write_json)
 from tokenizer_files import HF_CHAT_TEMPLATE
 
 NUM_STEPS = 32
@@ -185,9 +186,9 @@ def number(value):
     return float(f"{value:.9g}")
 
 
-def load(directory, dtype):
+def load(directory, dtype, attention="eager"):
     return InternVLForConditionalGeneration.from_pretrained(
-        directory, dtype=dtype, attn_implementation="eager").eval()
+        directory, dtype=dtype, attn_implementation=attention).eval()
 
 
 # --------------------------------------------------------------------- float32
@@ -225,19 +226,15 @@ def make_float32(name, model, tokenizer):
 # -------------------------------------------------------------------- bfloat16
 
 
-def make_bfloat16(directory, tokenizer):
+def make_bfloat16(model, exact, other, tokenizer):
     """Cases whose clear steps do not hang on one kernel's rounding.
 
     A wording is kept when, fed the reference's ids, bfloat16 with another
     attention kernel and float32 on the same weights choose the same id at
     every step whose gap exceeds CLEAR_GAP.
     """
-    model = load(directory, torch.bfloat16)
     rotary = model.model.language_model.rotary_emb
     assert rotary.inv_freq.dtype == torch.float32
-    exact = load(directory, torch.float32)
-    other = InternVLForConditionalGeneration.from_pretrained(
-        directory, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
     out, clear = {}, 0
     for case in cases(0):
         for variant in range(len(QUESTIONS)):
@@ -274,8 +271,11 @@ def make_bfloat16(directory, tokenizer):
 
 
 @torch.no_grad()
-def dump(model, ids, pixels, new_ids, logits, path):
-    """Every stage of one prefill, then the logits of every decode step."""
+def run_stages(model, ids, pixels, embeddings=None):
+    """name -> [rows, values] of every stage of one prefill.
+
+    The decoder gets `embeddings` in place of the projector's, where given.
+    """
     stages = {}
 
     def keep(name, pick=lambda output: output):
@@ -306,6 +306,9 @@ def dump(model, ids, pixels, new_ids, logits, path):
             keep_input("llm.inputs_embeds")),
         language.norm.register_forward_hook(keep("llm.norm")),
     ]
+    if embeddings is not None:
+        hooks.append(projector.register_forward_hook(
+            lambda module, inputs, output: embeddings.view_as(output)))
     for i, layer in enumerate(vision.encoder.layer):
         hooks.append(layer.register_forward_hook(
             keep(f"vision.layer.{i}",
@@ -314,7 +317,8 @@ def dump(model, ids, pixels, new_ids, logits, path):
         hooks.append(layer.register_forward_hook(
             keep(f"llm.layer.{i}",
                  lambda o: o[0] if isinstance(o, tuple) else o)))
-    model(input_ids=torch.tensor([ids]), pixel_values=pixels, use_cache=False)
+    model(input_ids=torch.tensor([ids]), pixel_values=pixels.to(model.dtype),
+          use_cache=False)
     for hook in hooks:
         hook.remove()
     last = f"vision.layer.{len(vision.encoder.layer) - 1}"
@@ -323,22 +327,59 @@ def dump(model, ids, pixels, new_ids, logits, path):
     by_hand = torch.cat([side[0::2, 0::2], side[0::2, 1::2],
                          side[1::2, 0::2], side[1::2, 1::2]], -1).flatten(0, 1)
     assert torch.equal(by_hand, stages["vision.post_shuffle"])
+    return stages
 
+
+def one_tile_inputs(case, tokenizer):
+    _, ids, pixels = prepare(
+        [(i["width"], i["height"], i["max_tiles"]) for i in case["images"]],
+        case["messages"], tokenizer)
+    return ids, pixels
+
+
+def kept_rows(value):
+    count = value.shape[0]
+    return sorted({*range(4), *range(0, count, 41), count - 1})
+
+
+def dump(model, case, tokenizer, path, made_by, whole=()):
+    """Some rows of every stage (all of those of `whole`), then the logits of
+    every decode step. Returns what the JSON beside it says about the file."""
+    ids, pixels = one_tile_inputs(case, tokenizer)
+    new_ids, logits = greedy(model, ids, pixels)
+    stages = run_stages(model, ids, pixels)
     tensors = {}
     for name, value in stages.items():
-        count = value.shape[0]
-        rows = sorted({*range(4), *range(0, count, 41), count - 1})
+        rows = list(range(value.shape[0])) if name in whole else kept_rows(value)
         tensors[name] = value[rows].contiguous()
         tensors[name + ".rows"] = torch.tensor(rows)
     # Row k: after k of the greedy ids have been fed, one at a time.
     tensors["llm.logits"] = logits
     tensors["greedy_ids"] = torch.tensor(new_ids)
     tensors["input_ids"] = torch.tensor(ids)
+    # One key: the library writes several in any order.
     safetensors.torch.save_file(tensors, path, metadata={
-        "normalised_crc32": crc32(pixels.numpy().tobytes())})
+        "made_by": json.dumps(made_by, sort_keys=True)})
     path.chmod(0o644)
-    return {name: [stages[name].shape[0], stages[name].shape[1]]
-            for name in sorted(stages)}, crc32(pixels.numpy().tobytes())
+    return {"file": path.name,
+            "sha256": sha256(path.read_bytes()),
+            "normalised_crc32": crc32(pixels.numpy().tobytes()),
+            "shapes": {name: [stages[name].shape[0], stages[name].shape[1]]
+                       for name in sorted(stages)}}
+
+
+def stage_differences(model, other, case, tokenizer):
+    """name -> |other - model| / |model| of the rows that are dumped; both
+    decoders get the embeddings of `model`."""
+    ids, pixels = one_tile_inputs(case, tokenizer)
+    want = run_stages(model, ids, pixels)
+    got = run_stages(other, ids, pixels, want["projector.linear_2"])
+    out = {}
+    for name in sorted(want):
+        rows = kept_rows(want[name])
+        a, b = got[name][rows].double(), want[name][rows].double()
+        out[name] = number(float((a - b).norm() / b.norm()))
+    return out
 
 
 # ------------------------------------------------------------------ HF profile
@@ -391,26 +432,30 @@ def main():
         tokenizer = load_tokenizer(options.models / f"{name}-hf")
         model = load(options.models / f"{name}-hf", torch.float32)
         results = make_float32(name, model, tokenizer)
-        case = results["one_tile"]
-        _, ids, pixels = prepare(
-            [(i["width"], i["height"], i["max_tiles"]) for i in case["images"]],
-            case["messages"], tokenizer)
-        new_ids, logits = greedy(model, ids, pixels)
-        shapes, pixels_crc = dump(
-            model, ids, pixels, new_ids, logits,
-            options.out / f"{name}_one_tile.safetensors")
+        one_tile = dump(model, results["one_tile"], tokenizer,
+                        options.out / f"{name}_one_tile.safetensors",
+                        made_by["made_by"])
         write_json(options.out / f"{name}.json", made_by | {
             "model": name, "dtype": "float32",
             "min_gap": min(min(c["greedy"]["gap"]) for c in results.values()),
-            "one_tile_dump": {"file": f"{name}_one_tile.safetensors",
-                              "normalised_crc32": pixels_crc,
-                              "shapes": shapes},
-            "cases": results}, indent=None)
-    tokenizer = load_tokenizer(options.models / "t1-hf")
-    results, clear = make_bfloat16(options.models / "t1-hf", tokenizer)
+            "one_tile_dump": one_tile, "cases": results}, indent=None)
+    directory = options.models / "t1-hf"
+    tokenizer = load_tokenizer(directory)
+    eager = load(directory, torch.bfloat16)
+    sdpa = load(directory, torch.bfloat16, "sdpa")
+    results, clear = make_bfloat16(
+        eager, load(directory, torch.float32), sdpa, tokenizer)
+    case = results["one_tile"]
+    # Of sdpa, which as our kernels does keeps the scores in float32.
+    one_tile = dump(sdpa, case, tokenizer,
+                    options.out / "t3_one_tile.safetensors",
+                    made_by["made_by"], whole={"projector.linear_2"})
+    one_tile |= {"attention": "sdpa", "eager_relative_difference":
+                 stage_differences(sdpa, eager, case, tokenizer)}
     write_json(options.out / "t3.json", made_by | {
         "model": "t1", "dtype": "bfloat16", "clear_gap": CLEAR_GAP,
-        "num_clear_steps": clear, "cases": results}, indent=None)
+        "num_clear_steps": clear, "one_tile_dump": one_tile,
+        "cases": results}, indent=None)
     print(f"t3: {clear} clear steps")
     assert clear >= 50
     write_json(options.out / "hf_profile.json", made_by | {

@@ -1,6 +1,7 @@
 #include "tests/vision_service/golden.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/convert_values.h"
 #include "common/status_macros.h"
 
 namespace tandem {
@@ -20,6 +21,22 @@ absl::StatusOr<std::vector<T>> ReadValues(const SafetensorsFile& file,
                 absl::MakeSpan(reinterpret_cast<char*>(values.data()),
                                values.size() * sizeof(T))));
   *last_dimension = found->second.shape.back();
+  return values;
+}
+
+// Floats that the file keeps as float32 or bfloat16.
+absl::StatusOr<std::vector<float>> ReadFloats(const SafetensorsFile& file,
+                                              absl::string_view name,
+                                              int64_t* last_dimension) {
+  const auto found = file.tensors().find(name);
+  if (found == file.tensors().end() || found->second.dtype != "BF16") {
+    return ReadValues<float>(file, name, last_dimension);
+  }
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<uint16_t> halves,
+                          ReadValues<uint16_t>(file, name, last_dimension));
+  std::vector<float> values(halves.size());
+  ConvertValues(halves.data(), DType::kBFloat16, halves.size(), DType::kFloat32,
+                values.data());
   return values;
 }
 
@@ -46,8 +63,7 @@ absl::StatusOr<GoldenStage> ReadGoldenStage(const SafetensorsFile& file,
   TANDEM_ASSIGN_OR_RETURN(
       stage.rows,
       ReadValues<int64_t>(file, absl::StrCat(name, ".rows"), &num_rows));
-  TANDEM_ASSIGN_OR_RETURN(stage.values,
-                          ReadValues<float>(file, name, &stage.size));
+  TANDEM_ASSIGN_OR_RETURN(stage.values, ReadFloats(file, name, &stage.size));
   return stage;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/convert_values.h"
 #include "common/weight_source.h"
+#include "kernels/cpu/cpu_level.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
 #include "vision_service/tiles.h"
@@ -17,13 +18,19 @@ namespace {
 // Against what transformers computed for one tile, stage by stage.
 struct GoldenCase {
   std::string model, layout;
+  CpuLevel level = CpuLevel::kGeneric;
   friend std::ostream& operator<<(std::ostream& os, const GoldenCase& c) {
-    return os << c.model << "-" << c.layout;
+    return os << c.model << "-" << c.layout << "-" << CpuLevelName(c.level);
   }
 };
 class InternVitGoldenTest : public testing::TestWithParam<GoldenCase> {
  protected:
   void SetUp() override {
+    if (GetParam().level > BestCpuLevel()) {
+      GTEST_SKIP() << "this processor has no "
+                   << CpuLevelName(GetParam().level);
+    }
+    SetCpuLevelForTest(GetParam().level);
     const std::string data = TANDEM_TEST_DATA;
     const std::string directory = absl::StrCat(
         data, "/models/", GetParam().model, "-", GetParam().layout);
@@ -40,6 +47,8 @@ class InternVitGoldenTest : public testing::TestWithParam<GoldenCase> {
     const RgbImage image = SyntheticImage(330, 310);
     tile_ = CutTiles(image, TileGrid{1, 1}, 448)[0];
   }
+
+  void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
 
   ModelConfig config_;
   std::unique_ptr<WeightSource> source_;
@@ -110,11 +119,24 @@ TEST_P(InternVitGoldenTest, EmbeddingsInBFloat16StayClose) {
   EXPECT_LE(std::sqrt(error_square / want_square), 2e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, InternVitGoldenTest,
-    testing::Values(GoldenCase{"t1", "custom"}, GoldenCase{"t1", "hf"},
-                    GoldenCase{"t2", "custom"}, GoldenCase{"t2", "hf"}),
-    [](const auto& info) { return info.param.model + info.param.layout; });
+std::vector<GoldenCase> AllCases() {
+  std::vector<GoldenCase> cases;
+  for (const char* model : {"t1", "t2"}) {
+    for (const char* layout : {"custom", "hf"}) {
+      for (const CpuLevel level :
+           {CpuLevel::kGeneric, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
+        cases.push_back({model, layout, level});
+      }
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, InternVitGoldenTest,
+                         testing::ValuesIn(AllCases()), [](const auto& info) {
+                           return info.param.model + info.param.layout +
+                                  CpuLevelName(info.param.level);
+                         });
 
 }  // namespace
 }  // namespace tandem

@@ -97,6 +97,9 @@ def run_rounds(tandem, peer, options, folder):
         }
         order = sorted(asked, reverse=number % 2 == 0)
         samples = {side: with_rates(asked[side]()) for side in order}
+        for work in ("prompt_tokens", "new_tokens"):
+            done = {side: sample[work] for side, sample in samples.items()}
+            assert len(set(done.values())) == 1, f"{work} differ: {done}"
         if number > 0:
             rounds.append(samples)
     return rounds
