@@ -26,6 +26,7 @@ constexpr size_t kScratchBytes = 64 << 10;   // stays in the second-level cache
 
 // A stored tensor, or a run of rows of a canonical one.
 struct Part {
+  absl::string_view name;  // as stored
   const SafetensorsFile* file = nullptr;
   const StoredTensor* stored = nullptr;
 };
@@ -69,7 +70,7 @@ absl::StatusOr<Tensors> CollectParts(
     for (const auto& [stored_name, stored] : file.tensors()) {
       const auto place = PlaceOfTensor(stored_name);
       if (!place.has_value()) continue;
-      const Part part = {&file, &stored};
+      const Part part = {stored_name, &file, &stored};
       std::vector<Part>& parts = tensors[place->name].parts;
       if (parts.empty()) parts.resize(place->num_parts);
       if (parts.size() != static_cast<size_t>(place->num_parts) ||
@@ -93,20 +94,23 @@ absl::Status JoinParts(const std::string& listing, const std::string& name,
     }
     const auto dtype = part.stored->weight_dtype();
     if (!dtype.has_value()) {
-      return PartError(part, name,
+      return PartError(part, part.name,
                        absl::StrCat("has dtype ", part.stored->dtype,
                                     "; weights are BF16, F16 or F32"));
     }
     if (part.stored->num_bytes == 0) {
-      return PartError(part, name, "holds no values");
+      return PartError(part, part.name, "holds no values");
     }
     const std::vector<int64_t>& shape = part.stored->shape;
+    if (shape.empty()) {
+      return PartError(part, part.name, "is a scalar; weights have rows");
+    }
     if (tensor.shape.empty()) {
       tensor.dtype = *dtype;
       tensor.shape = shape;
       continue;
     }
-    const bool fits = *dtype == tensor.dtype && !shape.empty() &&
+    const bool fits = *dtype == tensor.dtype &&
                       std::equal(shape.begin() + 1, shape.end(),
                                  tensor.shape.begin() + 1, tensor.shape.end());
     if (!fits)

@@ -40,7 +40,9 @@ absl::Status CheckUniversal(const JsonObject& root) {
 absl::Status ReadTiling(const JsonObject& root, ModelConfig& config) {
   TANDEM_RETURN_IF_ERROR(
       root.ReadInt("max_dynamic_patch", 1, 40, config.max_tiles));
-  TANDEM_RETURN_IF_ERROR(root.ReadBool("use_thumbnail", config.use_thumbnail));
+  TANDEM_RETURN_IF_ERROR(ExpectInt(root, "min_dynamic_patch", 1));
+  TANDEM_RETURN_IF_ERROR(ExpectBool(root, "use_thumbnail", true));
+  TANDEM_RETURN_IF_ERROR(ExpectBool(root, "pad2square", false));
   bool dynamic = true;
   TANDEM_RETURN_IF_ERROR(root.ReadBool("dynamic_image_size", dynamic));
   if (!dynamic) config.max_tiles = 1;

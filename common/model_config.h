@@ -68,7 +68,6 @@ struct ModelConfig {
   DType stored_dtype =
       DType::kBFloat16;  // torch_dtype: what --dtype auto means
   int max_tiles = 12;    // max_dynamic_patch
-  bool use_thumbnail = true;
   // `config.system_message` where it is a string; null counts as absent.
   absl::optional<std::string> system_message;
   // Stop tokens named in config.json (the tokenizer adds its own).
@@ -83,7 +82,8 @@ struct ModelConfig {
 // Reads `directory`/config.json and generation_config.json (which may be
 // missing). Configurations of other models that share the names are refused:
 // architectures other than InternVL with Qwen2, ps_version v1, select_layer
-// other than -1, flash_mode, quantization_config.
+// other than -1, flash_mode, quantization_config, tiling without a thumbnail,
+// pad2square, min_dynamic_patch other than 1.
 //
 // NOT_FOUND or INVALID_ARGUMENT, naming the file and the key. Thread-safe.
 absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& directory);

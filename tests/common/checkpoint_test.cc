@@ -173,6 +173,14 @@ TEST_F(CheckpointTest, EmptyWeightIsRefused) {
   ExpectRefused(absl::StatusCode::kFailedPrecondition, "holds no values");
 }
 
+TEST_F(CheckpointTest, AScalarIsNoWeight) {
+  directory_.Write(
+      "model.safetensors",
+      SafetensorsBuilder().Add("mlp1.0.weight", "F32", {}, "1234").Build());
+  ExpectRefused(absl::StatusCode::kFailedPrecondition,
+                "\"mlp1.0.weight\" is a scalar");
+}
+
 constexpr char kSplitPrefix[] = "vision_tower.encoder.layer.0.attention.";
 
 TEST_F(CheckpointTest, SeparateQkvMustBeComplete) {
@@ -195,6 +203,23 @@ TEST_F(CheckpointTest, SeparateQkvMustFitTogether) {
           .Add(absl::StrCat(kSplitPrefix, "v_proj.weight"), "F32", {1}, "1234")
           .Build());
   ExpectRefused(absl::StatusCode::kFailedPrecondition, "do not fit together");
+}
+
+TEST_F(CheckpointTest, AScalarAmongSeparateQkvIsNamed) {
+  for (const char* kind : {"weight", "bias"}) {
+    for (const std::string scalar : {"q_proj", "k_proj", "v_proj"}) {
+      SafetensorsBuilder builder;
+      for (const char* part : {"q_proj", "k_proj", "v_proj"}) {
+        std::vector<int64_t> shape;
+        if (part != scalar) shape.push_back(1);
+        builder.Add(absl::StrCat(kSplitPrefix, part, ".", kind), "F32", shape,
+                    "1234");
+      }
+      directory_.Write("model.safetensors", builder.Build());
+      ExpectRefused(absl::StatusCode::kFailedPrecondition,
+                    absl::StrCat(scalar, ".", kind, "\" is a scalar"));
+    }
+  }
 }
 
 // Vision tensors in one shard, the language model in the other.

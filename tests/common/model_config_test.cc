@@ -83,7 +83,6 @@ TEST(ModelConfigTest, ReadsTheCustomLayout) {
   EXPECT_EQ(config->projector_input_size(), 4096);
   EXPECT_EQ(config->stored_dtype, DType::kBFloat16);
   EXPECT_EQ(config->max_tiles, 12);
-  EXPECT_TRUE(config->use_thumbnail);
   EXPECT_FALSE(config->system_message.has_value());
   EXPECT_THAT(config->eos_token_ids, testing::ElementsAre(151643));
 }
@@ -145,15 +144,24 @@ TEST(ModelConfigTest, HeadDimMayBeGiven) {
 TEST(ModelConfigTest, ReadsTilingAndSystemText) {
   json config = CustomConfig();
   config["max_dynamic_patch"] = 6;
-  config["use_thumbnail"] = false;
   config["system_message"] = "Be brief.";
   const auto read = Read(config);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->max_tiles, 6);
-  EXPECT_FALSE(read->use_thumbnail);
   EXPECT_EQ(read->system_message, "Be brief.");
   config["dynamic_image_size"] = false;
   EXPECT_EQ(Read(config)->max_tiles, 1);
+}
+
+TEST(ModelConfigTest, TilingKeysMayBeMissing) {
+  json config = CustomConfig();
+  for (const char* key : {"max_dynamic_patch", "min_dynamic_patch",
+                          "use_thumbnail", "pad2square"}) {
+    config.erase(key);
+  }
+  const auto read = Read(config);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->max_tiles, 12);
 }
 
 TEST(ModelConfigTest, ReadsWhatGenerationConfigSays) {
@@ -238,6 +246,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"PixelShuffleMissing", R"({"ps_version": null})",
                 "ps_version is missing"},
         Refusal{"SelectLayer", R"({"select_layer": -2})", "select_layer is -2"},
+        Refusal{"NoThumbnail", R"({"use_thumbnail": false})",
+                "use_thumbnail is false"},
+        Refusal{"Padding", R"({"pad2square": true})", "pad2square is true"},
+        Refusal{"FewestTiles", R"({"min_dynamic_patch": 2})",
+                "min_dynamic_patch is 2"},
         Refusal{"Flash", R"({"flash_mode": true})", "flash_mode is true"},
         Refusal{"Quantised",
                 R"({"quantization_config": {"quant_method": "awq"}})",
