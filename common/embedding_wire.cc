@@ -45,6 +45,8 @@ bool HasNonFinite(absl::string_view data) {
   return found;
 }
 
+}  // namespace
+
 bool HasNonFinite(DType dtype, absl::string_view data) {
   switch (dtype) {
     case DType::kFloat32:
@@ -56,8 +58,6 @@ bool HasNonFinite(DType dtype, absl::string_view data) {
   }
   return true;
 }
-
-}  // namespace
 
 uint32_t Crc32c(absl::Span<const char> data) {
   // isa-l leaves the final inversion to the caller, counts in int and does not

@@ -39,6 +39,9 @@ struct EmbeddingRun {
 // CRC-32C (Castagnoli, RFC 3720).
 uint32_t Crc32c(absl::Span<const char> data);
 
+// Whether any of the values that `data` holds is NaN or infinite.
+bool HasNonFinite(DType dtype, absl::string_view data);
+
 // The chunk of tile `tile_index` that begins at `offset`: as much of `tile`,
 // the whole tile's bytes, as fits.
 v1::EmbeddingChunk MakeEmbeddingChunk(const EmbeddingFormat& format,

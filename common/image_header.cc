@@ -227,10 +227,14 @@ absl::string_view ImageFormatName(ImageFormat format) {
   return "unknown";
 }
 
+absl::Status CheckImageBytes(int64_t bytes, const ImageLimits& limits) {
+  return CheckBound("bytes", bytes, limits.max_bytes);
+}
+
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view file,
                                             const ImageLimits& limits) {
   TANDEM_RETURN_IF_ERROR(
-      CheckBound("bytes", static_cast<int64_t>(file.size()), limits.max_bytes));
+      CheckImageBytes(static_cast<int64_t>(file.size()), limits));
   TANDEM_ASSIGN_OR_RETURN(const ImageFormat format, SniffImageFormat(file));
   TANDEM_ASSIGN_OR_RETURN(const RawHeader header, ReadRawHeader(file, format));
   TANDEM_RETURN_IF_ERROR(CheckSize(header, limits));

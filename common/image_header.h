@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -25,6 +26,9 @@ struct ImageLimits {
   int64_t max_pixels = 40'000'000;
   int max_side = 16'384;  // pixels
 };
+
+// INVALID_ARGUMENT IMAGE_TOO_LARGE for a file of more bytes than allowed.
+absl::Status CheckImageBytes(int64_t bytes, const ImageLimits& limits = {});
 
 // Reads format and size from the first bytes of an image file, without decoding
 // a pixel. The format is told by its magic bytes alone: JPEG, PNG, WebP, BMP.

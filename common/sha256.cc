@@ -35,12 +35,19 @@ void Sha256::Add(absl::string_view bytes) {
                1);
 }
 
-std::string Sha256::Hex() {
+std::string Sha256::Digest() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   CheckOpenSsl(EVP_DigestFinal_ex(context_.get(), digest, &size) == 1);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), size));
+  return std::string(reinterpret_cast<const char*>(digest), size);
+}
+
+std::string Sha256::Hex() { return absl::BytesToHexString(Digest()); }
+
+std::string Sha256Digest(absl::string_view bytes) {
+  Sha256 hash;
+  hash.Add(bytes);
+  return hash.Digest();
 }
 
 std::string Sha256Hex(absl::string_view bytes) {

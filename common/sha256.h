@@ -17,7 +17,8 @@ class Sha256 {
   ~Sha256();
 
   void Add(absl::string_view bytes);
-  // 64 lower-case hex digits. Once, after the last Add.
+  // The 32 bytes, or 64 lower-case hex digits. Once, after the last Add.
+  std::string Digest();
   std::string Hex();
 
  private:
@@ -27,6 +28,7 @@ class Sha256 {
   std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
+std::string Sha256Digest(absl::string_view bytes);
 std::string Sha256Hex(absl::string_view bytes);
 
 }  // namespace tandem

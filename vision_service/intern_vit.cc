@@ -83,23 +83,8 @@ Workspace MakeWorkspace(const ModelConfig& config, DType dtype,
   return work;
 }
 
-// True where a value's exponent is all ones: infinite or NaN.
-template <typename Bits>
-bool HasNonFinite(absl::string_view bytes, Bits exponent_mask) {
-  bool found = false;
-  for (size_t i = 0; i + sizeof(Bits) <= bytes.size(); i += sizeof(Bits)) {
-    Bits bits;
-    std::memcpy(&bits, bytes.data() + i, sizeof(Bits));
-    found |= (bits & exponent_mask) == exponent_mask;
-  }
-  return found;
-}
-
 absl::Status CheckFinite(absl::string_view bytes, DType dtype) {
-  const bool bad = dtype == DType::kFloat32
-                       ? HasNonFinite<uint32_t>(bytes, 0x7f800000)
-                       : HasNonFinite<uint16_t>(bytes, 0x7f80);
-  if (!bad) return absl::OkStatus();
+  if (!HasNonFinite(dtype, bytes)) return absl::OkStatus();
   return MakeError(absl::StatusCode::kInternal, reason::kNumericFault,
                    "the embeddings of a tile hold NaN or infinity");
 }
