@@ -1,6 +1,7 @@
 #include "vision_service/image_decoder.h"
 
 #include <exception>
+#include <new>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
@@ -46,6 +47,11 @@ absl::StatusOr<RgbImage> DecodeWithOpenCv(absl::string_view file,
   cv::Mat bgr;
   try {
     bgr = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  } catch (const cv::Exception& e) {
+    if (e.code == cv::Error::StsNoMem) throw std::bad_alloc();
+    return UndecodableError(header.format, e.what());
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     return UndecodableError(header.format, e.what());
   }

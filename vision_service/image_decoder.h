@@ -26,9 +26,9 @@ struct DecodeOptions {
 // ignored.
 //
 // INVALID_ARGUMENT IMAGE_INVALID, IMAGE_TRUNCATED, IMAGE_UNSUPPORTED_FORMAT or
-// IMAGE_TOO_LARGE. Thread-safe. Needs width x height x 3 bytes for the result,
-// as much again while decoding, and up to width x height x 6 more for a
-// progressive JPEG.
+// IMAGE_TOO_LARGE; throws std::bad_alloc. Thread-safe. Needs width x height x 3
+// bytes for the result, as much again while decoding, and up to width x height
+// x 6 more for a progressive JPEG.
 absl::StatusOr<RgbImage> DecodeImage(absl::string_view file,
                                      const DecodeOptions& options);
 

@@ -1,9 +1,11 @@
 #include "vision_service/image_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/status_macros.h"
 #include "openssl/rand.h"
 
 namespace tandem {
@@ -25,36 +27,38 @@ absl::StatusOr<std::string> RandomHandle() {
 
 }  // namespace
 
-absl::StatusOr<ImageStore::Entry> ImageStore::Put(
-    std::shared_ptr<StoredImage> image, absl::Duration now) {
-  absl::StatusOr<std::string> handle = RandomHandle();
-  if (!handle.ok()) return handle.status();
-  const auto it = images_.find(Key(*image));
-  const bool found = it != images_.end();
-  if (found) {
-    image = it->second;
-  } else {
-    if (!MakeRoom(image->held_bytes)) {
-      return RetryableError(
-          absl::StatusCode::kResourceExhausted, reason::kOverloaded,
-          absl::StrCat("no room for an image of ", image->held_bytes,
-                       " bytes: live images hold ", held_bytes_, " of ",
-                       options_.max_held_bytes),
-          absl::Seconds(1),
-          {{"heldBytes", absl::StrCat(held_bytes_)},
-           {"maxHeldBytes", absl::StrCat(options_.max_held_bytes)}});
-    }
-    held_bytes_ += image->held_bytes;
-    images_.emplace(Key(*image), image);
-  }
+absl::StatusOr<ImageStore::Entry> ImageStore::AddHandle(
+    ImagePtr image, absl::Duration now, absl::Duration keep_until) {
+  TANDEM_ASSIGN_OR_RETURN(std::string handle, RandomHandle());
   ++image->num_handles;
   image->last_use = now;
-  handles_.emplace(*handle, Handle{image, now});
-  return Entry{*std::move(handle), std::move(image), found};
+  handles_.emplace(handle, Handle{image, now, keep_until});
+  return Entry{std::move(handle), std::move(image)};
 }
 
-std::shared_ptr<StoredImage> ImageStore::Find(absl::string_view handle,
-                                              absl::Duration now) {
+absl::StatusOr<absl::optional<ImageStore::Entry>> ImageStore::PutEqual(
+    const StoredImage& image, absl::Duration now, absl::Duration keep_until) {
+  const auto it = images_.find(Key(image));
+  if (it == images_.end()) return absl::optional<Entry>();
+  return AddHandle(it->second, now, keep_until);
+}
+
+absl::StatusOr<ImageStore::Entry> ImageStore::Put(ImagePtr image,
+                                                  absl::Duration now,
+                                                  absl::Duration keep_until,
+                                                  Forgotten& forgotten) {
+  TANDEM_ASSIGN_OR_RETURN(absl::optional<Entry> equal,
+                          PutEqual(*image, now, keep_until));
+  if (equal.has_value()) return *std::move(equal);
+  TANDEM_RETURN_IF_ERROR(MakeRoom(image->held_bytes, forgotten));
+  TANDEM_ASSIGN_OR_RETURN(Entry entry, AddHandle(image, now, keep_until));
+  held_bytes_ += image->held_bytes;
+  images_.emplace(Key(*image), std::move(image));
+  return entry;
+}
+
+ImageStore::ImagePtr ImageStore::Find(absl::string_view handle,
+                                      absl::Duration now) {
   const auto it = handles_.find(handle);
   if (it == handles_.end()) return nullptr;
   it->second.last_use = now;
@@ -62,10 +66,28 @@ std::shared_ptr<StoredImage> ImageStore::Find(absl::string_view handle,
   return it->second.image;
 }
 
+void ImageStore::BeginRead(absl::string_view handle, absl::Duration now) {
+  Handle& entry = handles_.find(handle)->second;
+  entry.last_use = now;
+  ++entry.num_streams;
+  entry.image->last_use = now;
+  ++entry.image->num_streams;
+}
+
+void ImageStore::EndRead(absl::string_view handle, StoredImage& image,
+                         absl::Duration now) {
+  image.last_use = now;
+  --image.num_streams;
+  const auto it = handles_.find(handle);
+  if (it == handles_.end()) return;  // Released.
+  it->second.last_use = now;
+  --it->second.num_streams;
+}
+
 bool ImageStore::Release(absl::string_view handle, absl::Duration now) {
   const auto it = handles_.find(handle);
   if (it == handles_.end()) return false;
-  const std::shared_ptr<StoredImage> image = std::move(it->second.image);
+  const ImagePtr image = std::move(it->second.image);
   handles_.erase(it);
   --image->num_handles;
   image->last_use = now;
@@ -76,45 +98,66 @@ bool ImageStore::Release(absl::string_view handle, absl::Duration now) {
   return true;
 }
 
-void ImageStore::Expire(absl::Duration now) {
-  std::vector<std::string> expired;
-  for (const auto& [handle, entry] : handles_) {
-    if (entry.image->num_streams > 0) continue;
-    if (now - entry.last_use >= options_.time_to_live) {
-      expired.push_back(handle);
-    }
-  }
-  for (const std::string& handle : expired) {
-    const auto it = handles_.find(handle);
-    --it->second.image->num_handles;
-    handles_.erase(it);
-  }
-  std::vector<std::shared_ptr<StoredImage>> unused;
+void ImageStore::Expire(absl::Duration now, Forgotten& forgotten) {
+  absl::erase_if(handles_, [&](const auto& item) {
+    const Handle& handle = item.second;
+    const absl::Duration end =
+        std::max(handle.last_use + options_.time_to_live, handle.keep_until);
+    if (handle.num_streams > 0 || now < end) return false;
+    --handle.image->num_handles;
+    return true;
+  });
+  const size_t before = forgotten.size();
   for (const auto& [key, image] : images_) {
     if (image->num_handles == 0 && image->num_streams == 0 &&
         now - image->last_use >= options_.time_to_live) {
-      unused.push_back(image);
+      forgotten.push_back(image);
     }
   }
-  for (const auto& image : unused) Forget(image);
+  for (size_t i = before; i < forgotten.size(); ++i) Forget(forgotten[i]);
 }
 
 // Evicts images without handles, the longest unused first.
-bool ImageStore::MakeRoom(int64_t bytes) {
-  while (held_bytes_ + bytes > options_.max_held_bytes) {
-    std::shared_ptr<StoredImage> oldest;
-    for (const auto& [key, image] : images_) {
-      if (image->num_handles > 0 || image->num_streams > 0) continue;
-      if (!oldest || image->last_use < oldest->last_use) oldest = image;
-    }
-    if (!oldest) return false;
-    Forget(oldest);
-    ++num_evicted_;
+absl::Status ImageStore::MakeRoom(int64_t bytes, Forgotten& forgotten) {
+  if (bytes > options_.max_held_bytes) {
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, reason::kImageTooLarge,
+        absl::StrCat("an image of ", bytes, " bytes, pixels and embeddings",
+                     " counted, is above the ", options_.max_held_bytes,
+                     " that are kept here"),
+        {{"bytes", absl::StrCat(bytes)},
+         {"maxHeldBytes", absl::StrCat(options_.max_held_bytes)}});
   }
-  return true;
+  std::vector<ImagePtr> unused;
+  int64_t live_bytes = held_bytes_;
+  for (const auto& [key, image] : images_) {
+    if (image->num_handles > 0 || image->num_streams > 0) continue;
+    live_bytes -= image->held_bytes;
+    unused.push_back(image);
+  }
+  if (live_bytes + bytes > options_.max_held_bytes) {
+    return RetryableError(
+        absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+        absl::StrCat("no room for an image of ", bytes,
+                     " bytes: live images hold ", live_bytes, " of ",
+                     options_.max_held_bytes),
+        absl::Seconds(1),
+        {{"heldBytes", absl::StrCat(live_bytes)},
+         {"maxHeldBytes", absl::StrCat(options_.max_held_bytes)}});
+  }
+  std::sort(unused.begin(), unused.end(), [](const auto& a, const auto& b) {
+    return a->last_use < b->last_use;
+  });
+  for (ImagePtr& image : unused) {
+    if (held_bytes_ + bytes <= options_.max_held_bytes) break;
+    Forget(image);
+    ++num_evicted_;
+    forgotten.push_back(std::move(image));
+  }
+  return absl::OkStatus();
 }
 
-void ImageStore::Forget(const std::shared_ptr<StoredImage>& image) {
+void ImageStore::Forget(const ImagePtr& image) {
   held_bytes_ -= image->held_bytes;
   images_.erase(Key(*image));
 }

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "common/image_header.h"
 #include "common/tile_grid.h"
 #include "vision_service/image_decoder.h"
@@ -27,6 +28,9 @@ struct StoredTile {
   RgbImage pixels;                                // until it is encoded
   std::shared_ptr<const std::string> embeddings;  // once it is
   absl::Duration encode_begin, encode_end;
+
+  // Whether a stream waits for the vision tower.
+  bool awaited() const { return num_wanting > 0 && state != State::kEncoded; }
 };
 
 // An image that the service holds: its file, then its pixels, then its
@@ -39,6 +43,7 @@ struct StoredImage {
   std::string preprocessing_id;  // what else the tiles depend on
   ImageHeader header;
   TileGrid grid;
+  int64_t file_bytes = 0;
   int64_t held_bytes = 0;  // what it is charged for, at its largest
 
   Phase phase = Phase::kFile;
@@ -51,11 +56,19 @@ struct StoredImage {
   int num_handles = 0;
   int num_streams = 0;  // open now; an image that is being read is not evicted
   absl::Duration last_use;
+
+  // Whether somebody would take its tiles.
+  bool wanted() const {
+    return num_streams > 0 || (encode_ahead && num_handles > 0);
+  }
 };
 
 // Images by handle, bounded in bytes. Images without a handle stay as a cache
 // until their room is wanted or their time has come; an image with a live
 // handle is never evicted: Put is refused instead. Not thread-safe.
+//
+// A handle lives until it is released, or else until it has not been read for
+// `time_to_live` and the request that it was made for is over.
 class ImageStore {
  public:
   struct Options {
@@ -64,23 +77,41 @@ class ImageStore {
   };
   explicit ImageStore(Options options) : options_(options) {}
 
+  using ImagePtr = std::shared_ptr<StoredImage>;
+  // Images that the store has let go. Megabytes are given back when the list
+  // goes: not under a lock.
+  using Forgotten = std::vector<ImagePtr>;
+
+  // A new handle of an image.
   struct Entry {
     std::string handle;  // random, 16 bytes
-    std::shared_ptr<StoredImage> image;
-    bool found = false;  // an equal image was held already
+    ImagePtr image;
   };
-  // Keeps `image` (or finds its equal) under a new handle. RESOURCE_EXHAUSTED
-  // OVERLOADED, with a delay, when live images leave no room for it.
-  absl::StatusOr<Entry> Put(std::shared_ptr<StoredImage> image, absl::Duration now);
+  // A handle of the image that is held already, if one is, of equal bytes and
+  // preprocessing. `keep_until` is the deadline of the request.
+  absl::StatusOr<absl::optional<Entry>> PutEqual(const StoredImage& image,
+                                                 absl::Duration now,
+                                                 absl::Duration keep_until);
+  // Keeps `image`, or finds its equal. RESOURCE_EXHAUSTED OVERLOADED, with a
+  // delay, when live images leave no room for it; nothing is evicted then.
+  // INVALID_ARGUMENT IMAGE_TOO_LARGE when it would not fit an empty store.
+  absl::StatusOr<Entry> Put(ImagePtr image, absl::Duration now,
+                            absl::Duration keep_until, Forgotten& forgotten);
 
   // Null for an unknown or expired handle. Counts as a use.
-  std::shared_ptr<StoredImage> Find(absl::string_view handle, absl::Duration now);
+  ImagePtr Find(absl::string_view handle, absl::Duration now);
+
+  // A stream reads by `handle`, which Find has just found, until EndRead: while
+  // it does, neither handle nor image goes. A handle may be released meanwhile.
+  void BeginRead(absl::string_view handle, absl::Duration now);
+  void EndRead(absl::string_view handle, StoredImage& image,
+               absl::Duration now);
 
   // Forgets a handle; false where there was none.
   bool Release(absl::string_view handle, absl::Duration now);
 
-  // Forgets handles and images that were not used for `time_to_live`.
-  void Expire(absl::Duration now);
+  // Forgets handles and images whose time is over.
+  void Expire(absl::Duration now, Forgotten& forgotten);
 
   int num_images() const { return static_cast<int>(images_.size()); }
   int num_handles() const { return static_cast<int>(handles_.size()); }
@@ -91,16 +122,20 @@ class ImageStore {
 
  private:
   struct Handle {
-    std::shared_ptr<StoredImage> image;
+    ImagePtr image;
     absl::Duration last_use;
+    absl::Duration keep_until;
+    int num_streams = 0;
   };
-  bool MakeRoom(int64_t bytes);
-  void Forget(const std::shared_ptr<StoredImage>& image);
+  absl::StatusOr<Entry> AddHandle(ImagePtr image, absl::Duration now,
+                                  absl::Duration keep_until);
+  absl::Status MakeRoom(int64_t bytes, Forgotten& forgotten);
+  void Forget(const ImagePtr& image);
 
   const Options options_;
   absl::flat_hash_map<std::string, Handle> handles_;
   // By digest and preprocessing.
-  absl::flat_hash_map<std::string, std::shared_ptr<StoredImage>> images_;
+  absl::flat_hash_map<std::string, ImagePtr> images_;
   int64_t held_bytes_ = 0;
   int64_t num_evicted_ = 0;
 };

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "common/errors.h"
+#include "common/status_macros.h"
+#include "vision_service/out_of_memory.h"
 #include "vision_service/tiles.h"
 #include "vision_service/vision_stream.h"
 
@@ -11,20 +13,6 @@ namespace {
 
 using TileState = StoredTile::State;
 using Phase = StoredImage::Phase;
-
-ImageFormatLabel LabelOf(ImageFormat format) {
-  switch (format) {
-    case ImageFormat::kJpeg:
-      return ImageFormatLabel::kJpeg;
-    case ImageFormat::kPng:
-      return ImageFormatLabel::kPng;
-    case ImageFormat::kWebp:
-      return ImageFormatLabel::kWebp;
-    case ImageFormat::kBmp:
-      return ImageFormatLabel::kBmp;
-  }
-  return ImageFormatLabel::kOther;
-}
 
 }  // namespace
 
@@ -44,50 +32,70 @@ void VisionEngine::DecodeLoop() {
       };
       mutex_.AwaitWithTimeout(absl::Condition(&has_work), absl::Seconds(1));
       if (stopping_) return;
-      store_.Expire(clock_.Monotonic());
-      if (decode_queue_.empty()) {
-        UpdateGauges();
-        continue;
-      }
-      image = std::move(decode_queue_.front());
-      decode_queue_.pop_front();
-      ++num_decoding_;
+      image = NextToDecode();
     }
-    Decode(image);
+    if (image != nullptr) Decode(image);
+    Expire();
   }
+}
+
+// What nobody wants any more keeps its file until it is asked for again.
+VisionEngine::ImagePtr VisionEngine::NextToDecode() {
+  while (!decode_queue_.empty()) {
+    ImagePtr image = std::move(decode_queue_.front());
+    decode_queue_.pop_front();
+    if (image->wanted()) {
+      ++num_decoding_;
+      return image;
+    }
+    image->phase = Phase::kFile;
+  }
+  return nullptr;
 }
 
 // In kDecoding the file belongs to the one thread that decodes it.
 void VisionEngine::Decode(const ImagePtr& image) {
   const absl::Duration begin = clock_.Monotonic();
-  const bool apply_exif = options_.profile == PreprocessingProfile::kHf;
-  absl::StatusOr<RgbImage> pixels = DecodeImage(
-      image->file, {.apply_exif = apply_exif, .limits = options_.limits});
-  const absl::Duration end = clock_.Monotonic();
-  std::vector<RgbImage> cut;
-  if (pixels.ok()) cut = CutTiles(*pixels, image->grid, options_.tile_size);
+  absl::Duration end = begin;
+  const DecodeOptions decode_options = {
+      .apply_exif = options_.profile == PreprocessingProfile::kHf,
+      .limits = options_.limits};
+  absl::StatusOr<std::vector<RgbImage>> tiles = CatchOutOfMemory(
+      "decode the image", [&]() -> absl::StatusOr<std::vector<RgbImage>> {
+        TANDEM_ASSIGN_OR_RETURN(const RgbImage pixels,
+                                options_.decode(image->file, decode_options));
+        end = clock_.Monotonic();
+        return CutTiles(pixels, image->grid, options_.tile_size);
+      });
   const absl::Duration ready = clock_.Monotonic();
 
   Wakeups wakeups;
+  std::string file;  // Goes after the lock.
   {
     absl::MutexLock lock(&mutex_);
     --num_decoding_;
-    image->decode_begin = begin;
-    image->decode_end = end;
-    image->tiles_ready = ready;
-    image->file = std::string();
-    if (pixels.ok()) {
-      for (size_t i = 0; i < cut.size(); ++i) {
-        image->tiles[i].pixels = std::move(cut[i]);
+    if (tiles.ok()) {
+      for (size_t i = 0; i < tiles->size(); ++i) {
+        image->tiles[i].pixels = std::move((*tiles)[i]);
       }
+      image->decode_begin = begin;
+      image->decode_end = end;
+      image->tiles_ready = ready;
       image->phase = Phase::kTiles;
-      CountImage(LabelOf(image->header.format), ImageResult::kOk);
+      file.swap(image->file);
+      CountImage(ToLabel(image->header.format), ImageResult::kOk);
       QueueWantedTiles(image, wakeups);
     } else {
-      CountImage(LabelOf(image->header.format), ImageResult::kRejected);
-      image->phase = Phase::kFailed;
-      image->failure = pixels.status();
-      FailStreams(image, /*tile=*/-1, image->failure, wakeups);
+      CountFailure(tiles.status());
+      if (absl::IsResourceExhausted(tiles.status())) {
+        image->phase = Phase::kFile;  // For whoever asks again.
+      } else {
+        CountImage(ToLabel(image->header.format), ImageResult::kRejected);
+        image->phase = Phase::kFailed;
+        image->failure = tiles.status();
+        file.swap(image->file);
+      }
+      FailStreams(image, /*tile=*/-1, tiles.status(), wakeups);
     }
     UpdateGauges();
   }
@@ -171,6 +179,7 @@ void VisionEngine::EncodeNext() {
     tile.encode_end = clock_.Monotonic();
     metrics_.batch_tiles.Observe(1);
     if (embeddings.ok()) {
+      num_awaited_tiles_ -= tile.awaited() ? 1 : 0;
       tile.state = TileState::kEncoded;
       tile.embeddings =
           std::make_shared<const std::string>(*std::move(embeddings));

@@ -1,14 +1,17 @@
 #include "vision_service/vision_rpc.h"
 
 #include <memory>
+#include <string>
 #include <utility>
-#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/channel.h"
 #include "common/embedding_wire.h"
 #include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/log.h"
 #include "common/request_id.h"
+#include "common/status_macros.h"
 
 namespace tandem {
 namespace {
@@ -26,15 +29,14 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
 class EmbeddingWriter final
     : public grpc::ServerWriteReactor<v1::EmbeddingChunk> {
  public:
-  EmbeddingWriter(VisionEngine& engine,
-                  const v1::StreamEmbeddingsRequest& request)
-      : format_(engine.format()),
+  EmbeddingWriter(const EmbeddingFormat& format,
+                  const v1::StreamEmbeddingsRequest& request,
+                  absl::StatusOr<std::unique_ptr<VisionEngine::Stream>> stream)
+      : format_(format),
         run_{.request_id = request.request_id(),
              .image_index = static_cast<int>(request.image_index()),
              .first_tile = static_cast<int>(request.first_tile()),
              .num_tiles = static_cast<int>(request.num_tiles())} {
-    auto stream = engine.OpenStream(request.handle(), request.first_tile(),
-                                    request.num_tiles());
     if (!stream.ok()) {
       Finish(ToGrpcStatus(stream.status()));
       return;
@@ -98,77 +100,154 @@ class EmbeddingWriter final
   v1::EmbeddingChunk chunk_;
 };
 
-// Refuses a call that nothing was begun for.
-class Refusal final : public grpc::ServerWriteReactor<v1::EmbeddingChunk> {
- public:
-  explicit Refusal(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
+// What a call's deadline is by Clock::Monotonic.
+absl::StatusOr<absl::Duration> MonotonicDeadline(
+    const grpc::CallbackServerContext& context, Clock& clock,
+    const DeadlinePolicy& policy = {}) {
+  const absl::Time now = clock.Now();
+  TANDEM_ASSIGN_OR_RETURN(const absl::Time deadline,
+                          RequestDeadline(context, now, policy));
+  return clock.Monotonic() + (deadline - now);
+}
+
+absl::Status CheckRequestId(const std::string& id) {
+  if (id.empty() || IsValidRequestId(id)) return absl::OkStatus();
+  return FieldError("request_id",
+                    absl::StrCat("is not 1 to 128 characters of [A-Za-z0-9._-] "
+                                 "but ",
+                                 id.size(), " bytes"));
+}
 
 }  // namespace
 
-VisionRpc::VisionRpc(v1::ServiceInfo info, VisionEngine& engine,
-                     ComputeExecutor& worker, const CallGate& gate,
-                     const Health& health)
-    : info_(std::move(info)),
-      engine_(engine),
-      worker_(worker),
-      gate_(gate),
-      health_(health) {}
+// One PutImage. A reference that its caller did not get is given back: nobody
+// else knows it.
+class VisionRpc::PutCall final : public grpc::ServerUnaryReactor {
+ public:
+  PutCall(VisionRpc& rpc, grpc::CallbackServerContext& context,
+          const v1::PutImageRequest& request, v1::PutImageResponse& response)
+      : rpc_(rpc), context_(context), request_(request), response_(response) {
+    const absl::Status status = rpc_.StartPut(*this);
+    if (!status.ok()) Finish(ToGrpcStatus(status));
+  }
+
+  const grpc::CallbackServerContext& context() const { return context_; }
+  const v1::PutImageRequest& request() const { return request_; }
+
+  void Run(absl::Duration keep_until) {
+    if (context_.IsCancelled()) {
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the caller is gone"));
+      return;
+    }
+    absl::StatusOr<v1::ImageRef> image = rpc_.Put(request_, keep_until);
+    if (image.ok()) {
+      handle_ = image->handle();
+      *response_.mutable_image() = *std::move(image);
+    }
+    Finish(ToGrpcStatus(image.status()));
+  }
+
+  // Holds these bytes of the service's bound until it ends.
+  void Charge(int64_t bytes) { charged_bytes_ = bytes; }
+
+  void OnDone() override {
+    rpc_.waiting_bytes_ -= charged_bytes_;
+    if (!handle_.empty() && context_.IsCancelled()) {
+      rpc_.deps_.engine.ReleaseImages({handle_});
+    }
+    delete this;
+  }
+
+ private:
+  VisionRpc& rpc_;
+  grpc::CallbackServerContext& context_;
+  const v1::PutImageRequest& request_;
+  v1::PutImageResponse& response_;
+  std::string handle_;
+  int64_t charged_bytes_ = 0;
+};
+
+VisionRpc::VisionRpc(v1::ServiceInfo info, const Deps& deps, Options options)
+    : info_(std::move(info)), deps_(deps), options_(options) {}
 
 grpc::ServerUnaryReactor* VisionRpc::PutImage(
     grpc::CallbackServerContext* context, const v1::PutImageRequest* request,
     v1::PutImageResponse* response) {
-  if (absl::Status status = gate_.Admit(); !status.ok()) {
-    return Answer(context, status);
-  }
-  // The reactor, and with it request and response, live until Finish.
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status queued =
-      worker_.Submit([this, reactor, request, response] {
-        reactor->Finish(ToGrpcStatus(Put(*request, *response)));
-      });
-  if (!queued.ok()) {
-    reactor->Finish(ToGrpcStatus(RetryableError(
-        absl::StatusCode::kResourceExhausted, reason::kOverloaded,
-        "too many images wait to be taken", absl::Milliseconds(500))));
-  }
-  return reactor;
+  return new PutCall(*this, *context, *request, *response);
 }
 
-absl::Status VisionRpc::Put(const v1::PutImageRequest& request,
-                            v1::PutImageResponse& response) {
-  const std::string request_id = AcceptRequestId(request.request_id());
+// Queues a call, or says why not.
+absl::Status VisionRpc::StartPut(PutCall& call) {
+  TANDEM_RETURN_IF_ERROR(deps_.gate.Admit());
+  TANDEM_RETURN_IF_ERROR(CheckRequestId(call.request().request_id()));
+  // A reference of a call without a deadline lives as long as any.
+  TANDEM_ASSIGN_OR_RETURN(
+      const absl::Duration keep_until,
+      MonotonicDeadline(
+          call.context(), deps_.clock,
+          {.if_none = deps_.engine.options().store.time_to_live}));
+  const auto queue = [&]() -> absl::Status {
+    const auto bytes = static_cast<int64_t>(call.request().data().size());
+    TANDEM_RETURN_IF_ERROR(
+        CheckImageBytes(bytes, deps_.engine.options().limits));
+    const int64_t waiting = waiting_bytes_ += bytes;
+    call.Charge(bytes);
+    const auto work = [&call, keep_until] { call.Run(keep_until); };
+    if (waiting <= options_.max_waiting_bytes &&
+        deps_.worker.Submit(work).ok()) {
+      return absl::OkStatus();
+    }
+    return RetryableError(
+        absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+        absl::StrCat("images of ", waiting - bytes, " bytes wait to be taken"),
+        absl::Milliseconds(500),
+        {{"maxWaitingBytes", absl::StrCat(options_.max_waiting_bytes)}});
+  };
+  const absl::Status queued = queue();
+  if (!queued.ok()) deps_.engine.CountRefused(call.request().data());
+  return queued;
+}
+
+absl::StatusOr<v1::ImageRef> VisionRpc::Put(const v1::PutImageRequest& request,
+                                            absl::Duration keep_until) {
   absl::StatusOr<v1::ImageRef> image =
-      engine_.PutImage(request.data(), request.max_tiles());
+      deps_.engine.PutImage(request.data(), request.max_tiles(), keep_until);
   if (!image.ok()) {
-    LogInfo("image refused", {{kLogRequestId, request_id},
+    LogInfo("image refused", {{kLogRequestId, request.request_id()},
                               {"bytes", request.data().size()},
                               {"status", image.status()}});
-    return image.status();
+    return image;
   }
   image->set_replica_id(info_.replica_id());
-  LogDebug("image kept", {{kLogRequestId, request_id},
+  LogDebug("image kept", {{kLogRequestId, request.request_id()},
                           {"bytes", request.data().size()},
                           {"tiles", image->num_tiles()}});
-  *response.mutable_image() = *std::move(image);
-  return absl::OkStatus();
+  return image;
 }
 
+// Not behind the gate: who was given a reference may read it.
 grpc::ServerWriteReactor<v1::EmbeddingChunk>* VisionRpc::StreamEmbeddings(
-    grpc::CallbackServerContext* /*context*/,
+    grpc::CallbackServerContext* context,
     const v1::StreamEmbeddingsRequest* request) {
-  if (absl::Status status = gate_.Admit(); !status.ok()) {
-    return new Refusal(status);
-  }
-  return new EmbeddingWriter(engine_, *request);
+  return new EmbeddingWriter(deps_.engine.format(), *request,
+                             OpenStream(*context, *request));
+}
+
+absl::StatusOr<std::unique_ptr<VisionEngine::Stream>> VisionRpc::OpenStream(
+    const grpc::CallbackServerContext& context,
+    const v1::StreamEmbeddingsRequest& request) {
+  TANDEM_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  TANDEM_ASSIGN_OR_RETURN(const absl::Duration deadline,
+                          MonotonicDeadline(context, deps_.clock));
+  return deps_.engine.OpenStream(request.handle(), request.first_tile(),
+                                 request.num_tiles(), deadline);
 }
 
 grpc::ServerUnaryReactor* VisionRpc::ReleaseImages(
     grpc::CallbackServerContext* context,
     const v1::ReleaseImagesRequest* request,
     v1::ReleaseImagesResponse* response) {
-  response->set_released(engine_.ReleaseImages(
+  response->set_released(deps_.engine.ReleaseImages(
       {request->handles().begin(), request->handles().end()}));
   return Answer(context, absl::OkStatus());
 }
@@ -180,8 +259,8 @@ grpc::ServerUnaryReactor* VisionRpc::GetInfo(
   *response->mutable_info() = info_;
   // Of this service: in `tandem serve` the process waits for the gateway, which
   // waits for this answer.
-  response->mutable_info()->set_ready(gate_.Admit().ok());
-  const VisionEngine::Load load = engine_.load();
+  response->mutable_info()->set_ready(deps_.gate.Admit().ok());
+  const VisionEngine::Load load = deps_.engine.load();
   response->set_images(load.images);
   response->set_held_bytes(load.held_bytes);
   response->set_max_held_bytes(load.max_held_bytes);

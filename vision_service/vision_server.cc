@@ -34,9 +34,9 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
   engine.store.max_held_bytes = options.max_held_bytes;
   server->engine_ = std::make_unique<VisionEngine>(
       engine, frame.clock, executor, *server->encoder_, server->metrics_);
-  server->rpc_ = std::make_unique<VisionRpc>(server->info_, *server->engine_,
-                                             server->put_worker_, server->gate_,
-                                             frame.health);
+  server->rpc_ = std::make_unique<VisionRpc>(
+      server->info_, VisionRpc::Deps{*server->engine_, server->put_worker_,
+                                     server->gate_, frame.clock});
   DeviceMetrics(frame.metrics, options.device)
       .model_load_seconds.Increment(
           absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));

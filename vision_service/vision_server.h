@@ -42,11 +42,12 @@ class VisionServer {
   const v1::ServiceInfo info_;
   VisionMetrics metrics_;
   CallGate gate_;
-  // Hashes what PutImage brings: megabytes are too long for a network thread.
-  ComputeExecutor put_worker_;
   std::unique_ptr<VisionEncoder> encoder_;
   std::unique_ptr<VisionEngine> engine_;
   std::unique_ptr<VisionRpc> rpc_;
+  // Hashes what PutImage brings: megabytes are too long for a network thread.
+  // Ends first: its work is for all of the above.
+  ComputeExecutor put_worker_;
 };
 
 // --device, --max-held-bytes and those of ModelOptions.

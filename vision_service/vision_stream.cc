@@ -41,15 +41,24 @@ void VisionEngine::Stream::Next(Callback callback) {
   for (const auto& wake : wakeups) wake();
 }
 
-void VisionEngine::Stream::Cancel() { state_->engine->Close(*state_); }
+void VisionEngine::Stream::Cancel() {
+  Wakeups wakeups;
+  {
+    absl::MutexLock lock(&state_->engine->mutex_);
+    state_->engine->End(
+        *state_, absl::CancelledError("the stream was cancelled"), wakeups);
+  }
+  for (const auto& wake : wakeups) wake();
+}
 
 absl::StatusOr<std::unique_ptr<VisionEngine::Stream>> VisionEngine::OpenStream(
-    absl::string_view handle, int64_t first_tile, int64_t num_tiles) {
+    absl::string_view handle, int64_t first_tile, int64_t num_tiles,
+    absl::Duration deadline) {
   Wakeups wakeups;
   absl::StatusOr<std::shared_ptr<Stream::State>> state;
   {
     absl::MutexLock lock(&mutex_);
-    state = AddStream(handle, first_tile, num_tiles);
+    state = AddStream(handle, first_tile, num_tiles, deadline);
     if (!state.ok()) return state.status();
     StartDecoding((*state)->image);
     QueueWantedTiles((*state)->image, wakeups);
@@ -61,7 +70,7 @@ absl::StatusOr<std::unique_ptr<VisionEngine::Stream>> VisionEngine::OpenStream(
 
 absl::StatusOr<std::shared_ptr<VisionEngine::Stream::State>>
 VisionEngine::AddStream(absl::string_view handle, int64_t first_tile,
-                        int64_t num_tiles) {
+                        int64_t num_tiles, absl::Duration deadline) {
   if (stopping_) {
     return MakeError(absl::StatusCode::kUnavailable, reason::kDraining,
                      "the service stops");
@@ -81,47 +90,60 @@ VisionEngine::AddStream(absl::string_view handle, int64_t first_tile,
                                                 tile_count - first_tile, "]"));
   }
   if (image->phase == Phase::kFailed) return image->failure;
-  if (NumWantedTiles() + num_tiles > options_.max_queued_tiles) {
-    return Overloaded("tiles", NumWantedTiles(), options_.max_queued_tiles);
+  auto state = std::make_shared<Stream::State>();
+  state->engine = this;
+  state->handle = std::string(handle);
+  state->image = image;
+  state->deadline = deadline;
+  state->next = static_cast<int>(first_tile);
+  state->end = static_cast<int>(first_tile + num_tiles);
+  state->mark = clock_.Monotonic();
+  TANDEM_RETURN_IF_ERROR(CheckRoom(*image, state->next, state->end));
+  streams_.push_back(state);
+  store_.BeginRead(handle, clock_.Monotonic());
+  for (int i = state->next; i < state->end; ++i) Want(image->tiles[i], +1);
+  return state;
+}
+
+// Tiles that are there, or that others wait for, cost the vision tower nothing.
+absl::Status VisionEngine::CheckRoom(const StoredImage& image, int begin,
+                                     int end) const {
+  int num_new = 0;
+  for (int i = begin; i < end; ++i) {
+    const StoredTile& tile = image.tiles[i];
+    if (tile.state != TileState::kEncoded && !tile.awaited()) ++num_new;
   }
-  if (image->phase == Phase::kFile &&
+  if (num_new > 0 && num_awaited_tiles_ + num_new > options_.max_queued_tiles) {
+    return Overloaded("tiles", num_awaited_tiles_, options_.max_queued_tiles);
+  }
+  if (image.phase == Phase::kFile &&
       static_cast<int>(decode_queue_.size()) >= options_.max_queued_images) {
     return Overloaded("images", decode_queue_.size(),
                       options_.max_queued_images);
   }
-  auto state = std::make_shared<Stream::State>();
-  state->engine = this;
-  state->image = image;
-  state->next = static_cast<int>(first_tile);
-  state->end = static_cast<int>(first_tile + num_tiles);
-  state->mark = clock_.Monotonic();
-  streams_.push_back(state);
-  ++image->num_streams;
-  for (int i = state->next; i < state->end; ++i) {
-    ++image->tiles[i].num_wanting;
-  }
-  return state;
+  return absl::OkStatus();
 }
 
-void VisionEngine::Close(Stream::State& stream) {
-  Wakeups wakeups;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (stream.closed) return;
-    stream.closed = true;
-    for (int i = stream.next; i < stream.end; ++i) {
-      --stream.image->tiles[i].num_wanting;
-    }
-    --stream.image->num_streams;
-    stream.image->last_use = clock_.Monotonic();
-    streams_.erase(
-        std::find_if(streams_.begin(), streams_.end(),
-                     [&](const auto& open) { return open.get() == &stream; }));
-    stream.failure = absl::CancelledError("the stream was cancelled");
-    Deliver(stream, wakeups);
-    UpdateGauges();
+void VisionEngine::Want(StoredTile& tile, int change) {
+  num_awaited_tiles_ -= tile.awaited() ? 1 : 0;
+  tile.num_wanting += change;
+  num_awaited_tiles_ += tile.awaited() ? 1 : 0;
+}
+
+void VisionEngine::End(Stream::State& stream, const absl::Status& why,
+                       Wakeups& wakeups) {
+  if (stream.closed) return;
+  stream.closed = true;
+  for (int i = stream.next; i < stream.end; ++i) {
+    Want(stream.image->tiles[i], -1);
   }
-  for (const auto& wake : wakeups) wake();
+  store_.EndRead(stream.handle, *stream.image, clock_.Monotonic());
+  streams_.erase(
+      std::find_if(streams_.begin(), streams_.end(),
+                   [&](const auto& open) { return open.get() == &stream; }));
+  stream.failure = why;
+  Deliver(stream, wakeups);
+  UpdateGauges();
 }
 
 // Answers a waiting callback if there is something to answer.
@@ -144,7 +166,7 @@ void VisionEngine::Deliver(Stream::State& stream, Wakeups& wakeups) {
                   .tile_count = stream.image->grid.num_tiles(),
                   .embeddings = tile.embeddings,
                   .timings = stream.TakeTimings(tile)};
-  --tile.num_wanting;
+  Want(tile, -1);
   ++stream.next;
   wakeups.push_back([callback = std::exchange(stream.callback, nullptr),
                      ready = std::move(ready)] { callback(ready); });

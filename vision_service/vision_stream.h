@@ -2,16 +2,21 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 
 #include "vision_service/vision_engine.h"
 
 namespace tandem {
 
+ImageFormatLabel ToLabel(ImageFormat format);
+
 // What a stream's owner and the engine share. Guarded by the engine's mutex,
 // but for what never changes.
 struct VisionEngine::Stream::State {
   VisionEngine* engine = nullptr;
+  std::string handle;
   ImagePtr image;
+  absl::Duration deadline;
   int next = 0;  // tile to deliver next
   int end = 0;   // behind the run's last
   bool closed = false;

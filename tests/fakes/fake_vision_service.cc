@@ -1,17 +1,20 @@
 #include "tests/fakes/fake_vision_service.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/callback_threads.h"
+#include "common/channel.h"
 #include "common/errors.h"
+#include "common/grpc_limits.h"
 #include "common/grpc_status.h"
 #include "common/image_header.h"
 #include "common/request_id.h"
+#include "common/sha256.h"
 #include "common/status_macros.h"
 #include "common/tile_grid.h"
 #include "grpcpp/security/server_credentials.h"
@@ -20,6 +23,18 @@
 
 namespace tandem {
 namespace {
+
+constexpr absl::Duration kTimeToLive = absl::Seconds(60);
+
+Clock& RealTime() {
+  static RealClock clock;
+  return clock;
+}
+
+absl::Status CheckRequestId(const std::string& id) {
+  if (id.empty() || IsValidRequestId(id)) return absl::OkStatus();
+  return FieldError("request_id", "is not 1 to 128 of [A-Za-z0-9._-]");
+}
 
 absl::Status Expired() {
   return MakeError(absl::StatusCode::kNotFound, reason::kEmbeddingExpired,
@@ -45,12 +60,17 @@ v1::ServiceInfo FakeVisionInfo(const EmbeddingFormat& format) {
 
 FakeVisionService::FakeVisionService(EmbeddingFormat format,
                                      v1::ServiceInfo info)
-    : format_(std::move(format)), info_(std::move(info)) {
+    : FakeVisionService(std::move(format), std::move(info), RealTime()) {}
+
+FakeVisionService::FakeVisionService(EmbeddingFormat format,
+                                     v1::ServiceInfo info, Clock& clock)
+    : format_(std::move(format)), clock_(clock), info_(std::move(info)) {
   KeepCallbackThreads();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                            &port);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
@@ -63,26 +83,46 @@ std::shared_ptr<grpc::Channel> FakeVisionService::InProcessChannel() {
 }
 
 v1::ImageRef FakeVisionService::AddImage(int columns, int rows) {
+  Image image;
+  image.ref.set_width(columns * 448);
+  image.ref.set_height(rows * 448);
+  image.end = absl::InfiniteDuration();
+  return AddImage(columns, rows, std::move(image));
+}
+
+v1::ImageRef FakeVisionService::AddImage(int columns, int rows, Image image) {
   static std::atomic<int> last_number = 0;  // no two replicas share a handle
   const int number = ++last_number;
   absl::MutexLock lock(&mutex_);
-  v1::ImageRef image;
-  image.set_handle(absl::StrFormat("fake-image-%05d", number));
-  image.set_replica_id(info_.replica_id());
-  image.set_sha256(std::string(32, static_cast<char>(number)));
-  image.set_preprocessing_id("fake");
-  image.set_columns(columns);
-  image.set_rows(rows);
-  image.set_num_tiles(TileGrid{columns, rows}.num_tiles());
-  image.set_width(columns * 448);
-  image.set_height(rows * 448);
-  images_[image.handle()] = image;
-  return image;
+  v1::ImageRef& ref = image.ref;
+  ref.set_handle(absl::StrFormat("fake-image-%05d", number));
+  ref.set_replica_id(info_.replica_id());
+  if (ref.sha256().empty()) {
+    ref.set_sha256(std::string(32, static_cast<char>(number)));
+  }
+  ref.set_preprocessing_id("fake");
+  ref.set_columns(columns);
+  ref.set_rows(rows);
+  ref.set_num_tiles(TileGrid{columns, rows}.num_tiles());
+  images_[ref.handle()] = image;
+  return ref;
 }
 
 void FakeVisionService::Expire(const std::string& handle) {
   absl::MutexLock lock(&mutex_);
   images_.erase(handle);
+}
+
+void FakeVisionService::ExpireUnused() {
+  absl::MutexLock lock(&mutex_);
+  DropExpired();
+}
+
+void FakeVisionService::DropExpired() {
+  const absl::Duration now = clock_.Monotonic();
+  std::erase_if(images_, [&](const auto& item) {
+    return item.second.num_streams == 0 && now >= item.second.end;
+  });
 }
 
 void FakeVisionService::Restart() {
@@ -142,6 +182,12 @@ void FakeVisionService::ReleaseInfos() {
   hold_infos_ = false;
 }
 
+void FakeVisionService::Drain() {
+  absl::MutexLock lock(&mutex_);
+  draining_ = true;
+  info_.set_ready(false);
+}
+
 void FakeVisionService::Shutdown() {
   Release();
   ReleaseInfos();
@@ -182,10 +228,7 @@ int FakeVisionService::num_puts_held() const {
 std::vector<std::string> FakeVisionService::holders() const {
   absl::MutexLock lock(&mutex_);
   std::vector<std::string> ids;
-  for (const auto& [handle, image] : images_) {
-    const auto holder = holders_.find(handle);
-    ids.push_back(holder == holders_.end() ? "" : holder->second);
-  }
+  for (const auto& [handle, image] : images_) ids.push_back(image.holder);
   return ids;
 }
 
@@ -220,59 +263,114 @@ grpc::Status FakeVisionService::PutImage(grpc::ServerContext* context,
       --puts_to_fail_;
       return ToGrpcStatus(put_status_);
     }
+    if (draining_) {
+      return ToGrpcStatus(RetryableError(absl::StatusCode::kUnavailable,
+                                         reason::kDraining, "the service stops",
+                                         absl::Seconds(1)));
+    }
   }
-  const auto header = ReadImageHeader(request->data());
-  if (!header.ok()) return ToGrpcStatus(header.status());
+  return ToGrpcStatus(Put(*context, *request, *response));
+}
+
+absl::Status FakeVisionService::Put(grpc::ServerContext& context,
+                                    const v1::PutImageRequest& request,
+                                    v1::PutImageResponse& response) {
+  TANDEM_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  const absl::Time now = clock_.Now();
+  TANDEM_ASSIGN_OR_RETURN(
+      const absl::Time deadline,
+      RequestDeadline(context, now, {.if_none = kTimeToLive}));
   const int max_tiles =
-      request->max_tiles() == 0 ? 12 : static_cast<int>(request->max_tiles());
-  const auto grid =
-      ChooseTileGrid(header->width, header->height, 448, max_tiles);
-  if (!grid.ok()) {
-    return ToGrpcStatus(FieldError("max_tiles", grid.status().message()));
+      request.max_tiles() == 0 ? 12 : static_cast<int>(request.max_tiles());
+  if (request.max_tiles() > kMaxTilesPerImage) {
+    return FieldError("max_tiles", "is outside [0, 40]");
   }
-  *response->mutable_image() = AddImage(grid->columns, grid->rows);
-  absl::MutexLock lock(&mutex_);
-  holders_[response->image().handle()] = request->request_id();
-  return grpc::Status::OK;
+  TANDEM_ASSIGN_OR_RETURN(const ImageHeader header,
+                          ReadImageHeader(request.data()));
+  TANDEM_ASSIGN_OR_RETURN(
+      const TileGrid grid,
+      ChooseTileGrid(header.width, header.height, 448, max_tiles));
+  Image image;
+  image.ref.set_sha256(Sha256Digest(request.data()));
+  image.ref.set_width(header.width);
+  image.ref.set_height(header.height);
+  image.holder = request.request_id();
+  image.file_bytes = static_cast<int64_t>(request.data().size());
+  image.end = clock_.Monotonic() + std::max(kTimeToLive, deadline - now);
+  *response.mutable_image() = AddImage(grid.columns, grid.rows, image);
+  if (!context.IsCancelled()) return absl::OkStatus();
+  Expire(response.image().handle());
+  return absl::CancelledError();
 }
 
 grpc::Status FakeVisionService::StreamEmbeddings(
     grpc::ServerContext* context, const v1::StreamEmbeddingsRequest* request,
     grpc::ServerWriter<v1::EmbeddingChunk>* writer) {
-  {
-    absl::MutexLock lock(&mutex_);
-    ++num_streams_;
-    tiles_asked_ += static_cast<int>(request->num_tiles());
-  }
-  const absl::Status status = Serve(*context, *request, *writer);
+  const absl::Time now = clock_.Now();
+  const absl::StatusOr<absl::Time> deadline = RequestDeadline(*context, now);
+  if (!deadline.ok()) return ToGrpcStatus(deadline.status());
+  const absl::Duration until = clock_.Monotonic() + (*deadline - now);
+  std::vector<v1::EmbeddingChunk> chunks;
+  absl::Status status = BeginStream(*request, chunks);
+  if (!status.ok()) return ToGrpcStatus(status);
+  status = Serve(*context, until, chunks, *writer);
   absl::MutexLock lock(&mutex_);
   --num_streams_;
+  const auto found = images_.find(request->handle());
+  if (found != images_.end()) {
+    Image& image = found->second;
+    --image.num_streams;
+    image.end = std::max(image.end, clock_.Monotonic() + kTimeToLive);
+  }
   return ToGrpcStatus(status);
 }
 
-absl::Status FakeVisionService::Serve(
-    grpc::ServerContext& context, const v1::StreamEmbeddingsRequest& request,
-    grpc::ServerWriter<v1::EmbeddingChunk>& writer) {
-  std::vector<v1::EmbeddingChunk> chunks;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto go = [this]()
-                        ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !hold_; };
-    while (
-        !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2))) {
-      if (context.IsCancelled()) return absl::CancelledError();
-    }
-    if (!stream_status_.ok()) return stream_status_;
-    const auto image = images_.find(request.handle());
-    if (image == images_.end()) return Expired();
-    const int tile_count = static_cast<int>(image->second.num_tiles());
-    if (request.num_tiles() < 1 || request.first_tile() + request.num_tiles() >
-                                       static_cast<uint32_t>(tile_count)) {
-      return FieldError("num_tiles", "is outside of the image");
-    }
-    chunks = MakeRun(request, tile_count);
-    Spoil(fault_, chunks);
+absl::Status FakeVisionService::BeginStream(
+    const v1::StreamEmbeddingsRequest& request,
+    std::vector<v1::EmbeddingChunk>& chunks) {
+  absl::MutexLock lock(&mutex_);
+  tiles_asked_ += static_cast<int>(request.num_tiles());
+  TANDEM_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  DropExpired();
+  const auto found = images_.find(request.handle());
+  if (found == images_.end()) return Expired();
+  Image& image = found->second;
+  const uint32_t tile_count = image.ref.num_tiles();
+  if (request.first_tile() >= tile_count) {
+    return FieldError("first_tile", "is outside of the image");
   }
+  if (request.num_tiles() < 1 ||
+      request.num_tiles() > tile_count - request.first_tile()) {
+    return FieldError("num_tiles", "is outside of the image");
+  }
+  chunks = MakeRun(request, static_cast<int>(tile_count));
+  Spoil(fault_, chunks);
+  ++image.num_streams;
+  ++num_streams_;
+  return absl::OkStatus();
+}
+
+absl::Status FakeVisionService::AwaitRelease(grpc::ServerContext& context,
+                                             absl::Duration deadline) {
+  absl::MutexLock lock(&mutex_);
+  const auto go = [this]()
+                      ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !hold_; };
+  while (
+      !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2))) {
+    if (context.IsCancelled()) return absl::CancelledError();
+    if (clock_.Monotonic() >= deadline) {
+      return MakeError(absl::StatusCode::kDeadlineExceeded,
+                       reason::kDeadlineExceeded, "the deadline passed");
+    }
+  }
+  return stream_status_;
+}
+
+absl::Status FakeVisionService::Serve(
+    grpc::ServerContext& context, absl::Duration deadline,
+    const std::vector<v1::EmbeddingChunk>& chunks,
+    grpc::ServerWriter<v1::EmbeddingChunk>& writer) {
+  TANDEM_RETURN_IF_ERROR(AwaitRelease(context, deadline));
   for (const v1::EmbeddingChunk& chunk : chunks) {
     if (!writer.Write(chunk)) return absl::CancelledError();
   }
@@ -373,8 +471,17 @@ grpc::Status FakeVisionService::GetInfo(grpc::ServerContext* context,
       !context->IsCancelled() &&
       !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2))) {
   }
+  DropExpired();
   *response->mutable_info() = info_;
+  uint64_t bytes = 0;
+  for (const auto& [handle, image] : images_) {
+    bytes += image.file_bytes + image.ref.num_tiles() * format_.tile_bytes();
+  }
   response->set_images(static_cast<uint32_t>(images_.size()));
+  response->set_held_bytes(bytes);
+  response->set_max_held_bytes(uint64_t{1} << 30);
+  response->set_queued_tiles(0);
+  response->set_max_queued_tiles(128);
   return grpc::Status::OK;
 }
 
