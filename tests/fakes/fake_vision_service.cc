@@ -468,8 +468,8 @@ grpc::Status FakeVisionService::GetInfo(grpc::ServerContext* context,
     return !hold_infos_;
   };
   while (
-      !context->IsCancelled() &&
-      !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2))) {
+      !mutex_.AwaitWithTimeout(absl::Condition(&go), absl::Milliseconds(2)) &&
+      !context->IsCancelled()) {
   }
   DropExpired();
   *response->mutable_info() = info_;
