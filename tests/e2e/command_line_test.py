@@ -201,6 +201,7 @@ class CommandLineTest(TandemTest):
         done = self.run_program(
             "tandem", "chat", "--json", "Hi",
             environment={"TANDEM_MODEL": T1, "TANDEM_MAX_TOKENS": "2",
+                         "TANDEM_TEMPERATURE": "0",
                          "TANDEM_FOREIGN": "x"})  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(json.loads(done.stdout)["token_ids"]), 2)
