@@ -19,10 +19,12 @@
   TANDEM_ASSIGN_OR_RETURN_IMPL_(TANDEM_CONCAT_(tandem_status_or_, __LINE__), \
                                 declaration, expression)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names and declarations have none
 #define TANDEM_ASSIGN_OR_RETURN_IMPL_(result, declaration, expression) \
   auto result = (expression);                                          \
   if (!result.ok()) return std::move(result).status();                 \
   declaration = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define TANDEM_CONCAT_(a, b) TANDEM_CONCAT_IMPL_(a, b)
 #define TANDEM_CONCAT_IMPL_(a, b) a##b

@@ -57,7 +57,7 @@ double BestTime(const std::function<void()>& call, double seconds = 0.3) {
   return best;
 }
 
-at::Tensor Filled(std::vector<int64_t> sizes, at::ScalarType dtype) {
+at::Tensor Filled(const std::vector<int64_t>& sizes, at::ScalarType dtype) {
   at::Tensor x = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
   uint32_t state = 12345;
   for (int64_t i = 0; i < x.numel(); ++i) {
@@ -129,6 +129,7 @@ void BenchLinear(int64_t tokens, int64_t in, int64_t out,
       tokens > 16 ? 1 : std::max(1, static_cast<int>(3e8 / bytes));
   const at::Tensor w = Filled({out, in}, dtype);
   std::vector<LinearWeight> weights;
+  weights.reserve(copies);
   for (int i = 0; i < copies; ++i)
     weights.push_back(LinearWeight::FromTensor(w));
   const at::Tensor x = Filled({tokens, in}, dtype);

@@ -17,7 +17,7 @@ namespace tandem {
 // A checkpoint in memory. Remembers how it was read.
 class FakeWeightSource : public WeightSource {
  public:
-  static at::Tensor Ones(std::vector<int64_t> sizes) {
+  static at::Tensor Ones(const std::vector<int64_t>& sizes) {
     return at::ones(sizes, at::TensorOptions().dtype(at::kFloat));
   }
 

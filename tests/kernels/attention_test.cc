@@ -132,6 +132,7 @@ TEST_P(AttentionTest, PagedEqualsTheReferenceForMixedSteps) {
     std::vector<Sequence> sequences;
     const std::vector<std::vector<int32_t>> blocks = {{3, 1}, {2, 7, 5}, {4}};
     const std::vector<int64_t> tokens = {100, 150, 9};
+    sequences.reserve(blocks.size());
     for (size_t s = 0; s < blocks.size(); ++s) {
       sequences.push_back({Random({tokens[s], heads, head_dim}, 10 * s),
                            Random({tokens[s], kv_heads, head_dim}, 10 * s + 1),

@@ -9,7 +9,7 @@
 
 namespace tandem {
 
-at::Tensor KernelTest::Random(std::vector<int64_t> sizes, uint64_t seed,
+at::Tensor KernelTest::Random(const std::vector<int64_t>& sizes, uint64_t seed,
                               float scale) const {
   std::mt19937_64 generator(seed);
   std::normal_distribution<float> normal(0, scale);
@@ -20,7 +20,7 @@ at::Tensor KernelTest::Random(std::vector<int64_t> sizes, uint64_t seed,
   return values.to(GetParam().dtype);
 }
 
-at::Tensor KernelTest::Empty(std::vector<int64_t> sizes) const {
+at::Tensor KernelTest::Empty(const std::vector<int64_t>& sizes) const {
   at::Tensor values =
       at::empty(sizes, at::TensorOptions().dtype(GetParam().dtype));
   return values.fill_(NAN);  // what a kernel forgets to write shows

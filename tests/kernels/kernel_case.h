@@ -41,9 +41,9 @@ class KernelTest : public testing::TestWithParam<KernelCase> {
   void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
 
   // Normal values of the case's dtype, the same for the same seed.
-  at::Tensor Random(std::vector<int64_t> sizes, uint64_t seed,
+  at::Tensor Random(const std::vector<int64_t>& sizes, uint64_t seed,
                     float scale = 1) const;
-  at::Tensor Empty(std::vector<int64_t> sizes) const;
+  at::Tensor Empty(const std::vector<int64_t>& sizes) const;
 };
 
 std::vector<KernelCase> AllKernelCases();

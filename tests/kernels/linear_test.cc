@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(Cpu, LinearTest, testing::ValuesIn(AllKernelCases()),
                          [](const auto& info) { return info.param.name(); });
 
 absl::Status LoadStatus(const FakeWeightSource& source, int64_t out, int64_t in,
-                        std::vector<std::string> biases = {}) {
+                        const std::vector<std::string>& biases = {}) {
   return LinearWeight::Load(source, {"w"}, biases, out, in, DType::kFloat32,
                             at::kCPU)
       .status();
