@@ -34,6 +34,9 @@ class TorchBackend:
         self.device, self.dtype = device, getattr(torch, dtype)
         self.seen = {}
 
+    def about(self):
+        return {"backend": "torch", "dtype": str(self.dtype)}
+
     def _encode(self, path):
         import torch
         import tiles
@@ -80,6 +83,14 @@ class GatewayBackend:
         self.proto = importlib.import_module("tandem.v1.gateway_pb2")
         channel = grpc.insecure_channel(target, options=[("grpc.max_send_message_length", 64 << 20)])
         self.service = importlib.import_module("tandem.v1.gateway_pb2_grpc").ChatServiceStub(channel)
+        self.system_fingerprint = ""
+
+    def about(self):
+        """What answered: the program's version and commit, the model's fingerprint, dtype and preprocessing."""
+        model = self.service.ListModels(self.proto.ListModelsRequest(), timeout=60).models[0]
+        names = lambda field, value: type(model).DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[value].name
+        return {"backend": "gateway", "system": self.system_fingerprint, "fingerprint": model.fingerprint,
+                "dtype": names("dtype", model.dtype), "profile": names("profile", model.profile)}
 
     def __call__(self, messages, folder):
         request = self.proto.ChatRequest()
@@ -92,7 +103,9 @@ class GatewayBackend:
                     to.content.add().text = part["text"]
         request.sampling.max_tokens = 128
         request.sampling.temperature = 0
-        return self.service.ChatUnary(request, timeout=300).text
+        response = self.service.ChatUnary(request, timeout=300)
+        self.system_fingerprint = response.system_fingerprint
+        return response.text
 
 
 def main():
@@ -139,7 +152,7 @@ def main():
         print(f"{kind:28s}{right:7d}{asked:7d}{100 * right / asked:9.1f}%")
     print(f"{time.time() - started:.0f} s, {args.backend}")
     if args.json:
-        args.json.write_text(json.dumps({"backend": args.backend, "seed": args.seed, "kinds": {
+        args.json.write_text(json.dumps({**ask.about(), "seed": args.seed, "kinds": {
             kind: {"right": right, "asked": asked} for kind, (right, asked) in rows}}, indent=2) + "\n")
 
 
