@@ -56,8 +56,8 @@ class WeightSource {
 // Opens the checkpoint in `directory`: model.safetensors, or the shards that
 // model.safetensors.index.json names. Reads and checks headers alone: every
 // malformed file is refused with its name before anything is allocated for it.
-// The tensors of `set` must all be there, and every tensor that is there must be
-// one of the configuration's, with its shape. Shards that hold none of the
+// The tensors of `set` must all be there, and every tensor that is there must
+// be one of the configuration's, with its shape. Shards that hold none of the
 // vision tensors may be missing where `set` is kVision.
 //
 // NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION, naming file and tensor.
@@ -80,7 +80,8 @@ class LoadProgress {
 };
 
 // A view of `source` that tells `progress` about each read, as a share of all
-// weights of `set`. Both must outlive it. Reads through it come from one thread.
+// weights of `set`. Both must outlive it. Reads through it come from one
+// thread.
 std::unique_ptr<WeightSource> WithProgress(const WeightSource& source,
                                            const ModelConfig& config,
                                            WeightSet set,

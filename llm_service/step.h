@@ -51,10 +51,11 @@ struct EmbeddingRows {
   const char* data = nullptr;  // [num_rows, hidden_size]
 };
 
-// One sequence's part of a step: `num_new` token slots after `num_cached` tokens
-// that are in the cache already.
+// One sequence's part of a step: `num_new` token slots after `num_cached`
+// tokens that are in the cache already.
 struct StepSequence {
-  std::vector<int> block_table;  // enough blocks for num_cached + num_new tokens
+  std::vector<int>
+      block_table;  // enough blocks for num_cached + num_new tokens
   int num_cached = 0;
   int num_new = 0;
   // Sampling state to draw the next token from after the last new token; -1: no
@@ -84,7 +85,8 @@ struct SampledToken {
 };
 
 struct StepOutput {
-  std::vector<SampledToken> tokens;  // one for each sampling_slot >= 0, in order
+  std::vector<SampledToken>
+      tokens;  // one for each sampling_slot >= 0, in order
 };
 
 // What runs steps: the model on its device, or a fake. One thread owns it.
@@ -92,13 +94,13 @@ class StepRunner {
  public:
   virtual ~StepRunner() = default;
 
-  // KV blocks there are, block 0 not counted: it is scratch. Valid block ids are
-  // 1 .. num_kv_blocks().
+  // KV blocks there are, block 0 not counted: it is scratch. Valid block ids
+  // are 1 .. num_kv_blocks().
   virtual int num_kv_blocks() const = 0;
   virtual int num_sampling_slots() const = 0;
 
-  // Readies a sampling slot for a new sequence. `params` must stay valid ranges;
-  // `generated` are tokens it has produced before (after preemption).
+  // Readies a sampling slot for a new sequence. `params` must stay valid
+  // ranges; `generated` are tokens it has produced before (after preemption).
   virtual absl::Status OpenSamplingSlot(int slot, const SamplingParams& params,
                                         const std::vector<int>& generated) = 0;
   virtual void CloseSamplingSlot(int slot) = 0;
