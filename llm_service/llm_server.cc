@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/channel.h"
+#include "common/embedding_wire.h"
 #include "common/host_memory.h"
 #include "common/load_progress.h"
 #include "common/log.h"
@@ -79,16 +80,11 @@ SamplingDefaults MakeDefaults(const OpenedModel& model,
   return defaults;
 }
 
-VisionPairing MakePairing(const OpenedModel& model,
-                          const v1::ServiceInfo& info) {
-  VisionPairing pairing;
-  pairing.format.dtype = model.dtype;
-  pairing.format.tokens_per_tile = model.config.tokens_per_tile();
-  pairing.format.hidden_size = model.config.text.hidden_size;
-  pairing.format.fingerprint = model.fingerprint;
-  pairing.profile = info.profile();
-  pairing.tile_size = model.config.vision.image_size;
-  return pairing;
+EmbeddingFormat MakeFormat(const OpenedModel& model) {
+  return {.dtype = model.dtype,
+          .tokens_per_tile = model.config.tokens_per_tile(),
+          .hidden_size = model.config.text.hidden_size,
+          .fingerprint = model.fingerprint};
 }
 
 }  // namespace
@@ -182,7 +178,6 @@ absl::Status LlmServer::LoadModel(const Options& options,
 
 void LlmServer::ConnectVision(const Options& options, const OpenedModel& model,
                               const ServiceFrame& frame) {
-  const VisionPairing pairing = MakePairing(model, info());
   VisionReplicas::Options replicas;
   replicas.targets = options.vision;
   replicas.channels = options.vision_channels;
@@ -190,9 +185,9 @@ void LlmServer::ConnectVision(const Options& options, const OpenedModel& model,
     return MakeChannel(address, &frame.grpc_metrics);
   };
   replicas.resolve = ResolveTarget;
-  replicas_ = std::make_unique<VisionReplicas>(std::move(replicas), pairing);
-  vision_ = std::make_unique<VisionClient>(pairing.format, *replicas_, metrics_,
-                                           frame.clock);
+  replicas_ = std::make_unique<VisionReplicas>(std::move(replicas), info());
+  vision_ = std::make_unique<VisionClient>(MakeFormat(model), *replicas_,
+                                           metrics_, frame.clock);
   info_.set_accepts_images(!replicas_->empty());
 }
 

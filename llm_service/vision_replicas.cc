@@ -10,22 +10,12 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "common/errors.h"
 #include "common/log.h"
-#include "common/status_macros.h"
+#include "common/pairing.h"
 
 namespace tandem {
 namespace {
 
 constexpr absl::string_view kInProcess = "in-process:";
-
-template <class T>
-absl::Status CheckEqual(absl::string_view check, const T& want, const T& have) {
-  if (want == have) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition,
-                   reason::kEmbeddingIncompatible,
-                   absl::StrCat("the vision service's ", check, " is ", have,
-                                ", this service's ", want),
-                   {{"check", std::string(check)}});
-}
 
 absl::Status Unavailable(absl::string_view message) {
   return RetryableError(absl::StatusCode::kUnavailable,
@@ -39,25 +29,8 @@ absl::Status Forgotten() {
 
 }  // namespace
 
-absl::Status CheckPairing(const VisionPairing& want,
-                          const v1::ServiceInfo& have) {
-  const EmbeddingFormat& format = want.format;
-  TANDEM_RETURN_IF_ERROR(
-      CheckEqual("fingerprint", format.fingerprint, have.fingerprint()));
-  TANDEM_RETURN_IF_ERROR(CheckEqual("profile", v1::Profile_Name(want.profile),
-                                    v1::Profile_Name(have.profile())));
-  TANDEM_RETURN_IF_ERROR(CheckEqual("dtype",
-                                    v1::DType_Name(ToProto(format.dtype)),
-                                    v1::DType_Name(have.dtype())));
-  TANDEM_RETURN_IF_ERROR(CheckEqual<int64_t>("hidden_size", format.hidden_size,
-                                             have.hidden_size()));
-  TANDEM_RETURN_IF_ERROR(CheckEqual<int64_t>(
-      "tokens_per_tile", format.tokens_per_tile, have.tokens_per_tile()));
-  return CheckEqual<int64_t>("tile_size", want.tile_size, have.tile_size());
-}
-
-VisionReplicas::VisionReplicas(Options options, VisionPairing pairing)
-    : options_(std::move(options)), pairing_(std::move(pairing)) {
+VisionReplicas::VisionReplicas(Options options, v1::ServiceInfo own)
+    : options_(std::move(options)), own_(std::move(own)) {
   int number = 0;
   for (const std::shared_ptr<grpc::Channel>& channel : options_.channels) {
     stubs_[absl::StrCat(kInProcess, number++)] =
@@ -210,7 +183,9 @@ bool VisionReplicas::AskRound() {
 void VisionReplicas::Learn(const std::string& address,
                            const std::shared_ptr<Stub>& stub,
                            const v1::ServiceInfo& info) {
-  const absl::Status pairing = CheckPairing(pairing_, info);
+  // Who may share a card is the gateway's to say.
+  const absl::Status pairing =
+      CheckPairing(info, own_, /*allow_shared_device=*/true);
   if (!pairing.ok()) {
     LogError("a vision service does not fit this llm service",
              {{"address", address}, {"why", pairing.message()}});

@@ -12,24 +12,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "common/embedding_wire.h"
 #include "grpcpp/channel.h"
 #include "tandem/v1/vision.grpc.pb.h"
 
 namespace tandem {
-
-// What a vision service must be for this llm service to use its embeddings.
-struct VisionPairing {
-  EmbeddingFormat format;
-  v1::Profile profile = v1::PROFILE_UNSPECIFIED;
-  int tile_size = 0;  // pixels
-};
-
-// FAILED_PRECONDITION EMBEDDING_INCOMPATIBLE, naming in metadata `check` what
-// differs first: fingerprint, profile, dtype, hidden_size, tokens_per_tile or
-// tile_size.
-absl::Status CheckPairing(const VisionPairing& want,
-                          const v1::ServiceInfo& have);
 
 // The vision replicas behind the targets that this service was given: no
 // address from a message is ever dialled. Replicas are known by the id that
@@ -51,7 +37,8 @@ class VisionReplicas {
     std::function<std::vector<std::string>(const std::string& target)> resolve;
   };
 
-  VisionReplicas(Options options, VisionPairing pairing);
+  // `own` is what this service says of itself: replicas must fit it.
+  VisionReplicas(Options options, v1::ServiceInfo own);
   // Finds under way end with UNAVAILABLE.
   ~VisionReplicas();
 
@@ -97,7 +84,7 @@ class VisionReplicas {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  const VisionPairing pairing_;
+  const v1::ServiceInfo own_;
   // By target, as it last resolved; thread_'s alone.
   std::map<std::string, std::vector<std::string>> addresses_;
   absl::Mutex mutex_;

@@ -64,7 +64,8 @@ class RealLlm final : public LlmUnderTest {
   explicit RealLlm(absl::Duration slow_reader = absl::Minutes(5),
                    std::optional<HostPort> listen = std::nullopt)
       : slow_reader_(slow_reader) {
-    replicas_ = std::make_unique<VisionReplicas>(ReplicaOptions(), Pairing());
+    replicas_ = std::make_unique<VisionReplicas>(ReplicaOptions(),
+                                                 FakeVisionInfo(Format()));
     vision_client_ =
         std::make_unique<VisionClient>(Format(), *replicas_, metrics_, clock_);
     engine_ = std::make_unique<LlmEngine>(EngineOptions(), executor_, runner_,
@@ -235,13 +236,6 @@ class RealLlm final : public LlmUnderTest {
     format.hidden_size = 8;
     format.fingerprint = "f00d";
     return format;
-  }
-  static VisionPairing Pairing() {
-    VisionPairing pairing;
-    pairing.format = Format();
-    pairing.profile = v1::PROFILE_CUSTOM;
-    pairing.tile_size = 448;
-    return pairing;
   }
   VisionReplicas::Options ReplicaOptions() {
     VisionReplicas::Options options;

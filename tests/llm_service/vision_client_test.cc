@@ -30,14 +30,6 @@ EmbeddingFormat Format() {
   return format;
 }
 
-VisionPairing Pairing() {
-  VisionPairing pairing;
-  pairing.format = Format();
-  pairing.profile = v1::PROFILE_CUSTOM;
-  pairing.tile_size = 448;
-  return pairing;
-}
-
 // Keeps what a pull delivers, and waits for it.
 class Collector {
  public:
@@ -96,7 +88,8 @@ class VisionClientTest : public testing::Test {
       const auto it = names_.find(target);
       return it == names_.end() ? ResolveTarget(target) : it->second;
     };
-    replicas_ = std::make_unique<VisionReplicas>(options, Pairing());
+    replicas_ =
+        std::make_unique<VisionReplicas>(options, FakeVisionInfo(Format()));
     client_ =
         std::make_unique<VisionClient>(Format(), *replicas_, metrics_, clock_);
   }
@@ -184,7 +177,8 @@ TEST_F(VisionClientTest, WorksWithoutASocket) {
   client_ = nullptr;
   VisionReplicas::Options options;
   options.channels = {vision_.InProcessChannel()};
-  replicas_ = std::make_unique<VisionReplicas>(options, Pairing());
+  replicas_ =
+      std::make_unique<VisionReplicas>(options, FakeVisionInfo(Format()));
   client_ =
       std::make_unique<VisionClient>(Format(), *replicas_, metrics_, clock_);
   EXPECT_TRUE(Pull(vision_.AddImage(2, 2)).ok());
@@ -413,27 +407,6 @@ TEST_F(VisionClientTest, CancelsItsCallsWhenItIsGivenUp) {
   while (vision_.num_streams() > 0) absl::SleepFor(absl::Milliseconds(1));
   client_ = nullptr;  // waits for the calls
   EXPECT_EQ(collector.num_errors(), 0);
-}
-
-TEST(CheckPairing, NamesWhatDiffers) {
-  const VisionPairing want = Pairing();
-  const v1::ServiceInfo good = FakeVisionInfo(Format());
-  EXPECT_TRUE(CheckPairing(want, good).ok());
-  const auto check = [&](auto change) {
-    v1::ServiceInfo info = good;
-    change(info);
-    const absl::Status status = CheckPairing(want, info);
-    EXPECT_EQ(ErrorReason(status), reason::kEmbeddingIncompatible);
-    return ErrorMetadataOf(status)["check"];
-  };
-  using Info = v1::ServiceInfo;
-  EXPECT_EQ(check([](Info& i) { i.set_fingerprint("x"); }), "fingerprint");
-  EXPECT_EQ(check([](Info& i) { i.set_profile(v1::PROFILE_HF); }), "profile");
-  EXPECT_EQ(check([](Info& i) { i.set_dtype(v1::DTYPE_FLOAT32); }), "dtype");
-  EXPECT_EQ(check([](Info& i) { i.set_hidden_size(1); }), "hidden_size");
-  EXPECT_EQ(check([](Info& i) { i.set_tokens_per_tile(1); }),
-            "tokens_per_tile");
-  EXPECT_EQ(check([](Info& i) { i.set_tile_size(1); }), "tile_size");
 }
 
 TEST(ResolveTarget, TakesAnAddressAsItIsAndLooksANameUp) {
