@@ -18,8 +18,10 @@ if(TANDEM_SANITIZE)
   if(TANDEM_SANITIZE MATCHES thread)
     # g++ warns of fences, which this sanitizer does not see: Boost.Asio has some
     # beside its mutexes. Protobuf's headers give a class another member under
-    # it, which the library of the system does not have.
+    # it, which the library of the system does not have: they must not know, and
+    # our sources ask for TANDEM_THREAD_SANITIZER.
     target_compile_options(tandem_flags INTERFACE -Wno-tsan -U__SANITIZE_THREAD__)
+    target_compile_definitions(tandem_flags INTERFACE TANDEM_THREAD_SANITIZER)
   endif()
 else()
   target_compile_options(tandem_flags INTERFACE
