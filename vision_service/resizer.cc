@@ -6,8 +6,8 @@
 #include <vector>
 
 // One function compiled for the machine's better vector units too, chosen when
-// the program is loaded: too early for a sanitizer. The results are integers and
-// do not depend on it.
+// the program is loaded: too early for a sanitizer. The results are integers
+// and do not depend on it.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(TANDEM_THREAD_SANITIZER)
 #define TANDEM_VECTOR_CLONES __attribute__((target_clones("avx2", "default")))
