@@ -42,7 +42,8 @@ def build(config, dtype):
                 parameter.fill_(0.1)
             else:
                 parameter.normal_(0.0, 0.02)
-    return model.eval()
+    # Parts that a sub-configuration has made in a dtype of its own.
+    return model.to(dtype).eval()
 
 
 class Stopwatch:
