@@ -40,6 +40,20 @@ class IgnoreReads {
   ~IgnoreReads() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
 };
 
+// `real` lets the mutex go and comes back with it, or only takes it: whoever
+// unlocks it meanwhile runs the condition, so what came before is released.
+template <class Call>
+auto Retaken(void* mutex, const Call& real) {
+  struct Acquire {
+    void* mutex;
+    ~Acquire() { __tsan_acquire(mutex); }
+  };
+  __tsan_release(mutex);
+  const Acquire acquire{mutex};
+  const IgnoreReads ignore;
+  return real();
+}
+
 }  // namespace
 
 #define ABSL_SYMBOL(name) "_ZN4absl7debian3" name
@@ -92,87 +106,44 @@ void Mutex::ReaderUnlock() {
 void Mutex::LockWhen(const Condition& condition) {
   static const auto real = Real<void(Mutex*, const Condition&)>(
       ABSL_SYMBOL("5Mutex8LockWhenERKNS0_9ConditionE"));
-  __tsan_release(this);  // whoever unlocks it runs the condition
-  {
-    const IgnoreReads ignore;
-    real(this, condition);
-  }
-  __tsan_acquire(this);
+  return Retaken(this, [&] { return real(this, condition); });
 }
 
 bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
   static const auto real = Real<bool(Mutex*, const Condition&, Duration)>(
       ABSL_SYMBOL("5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_"
                   "8DurationE"));
-  __tsan_release(this);
-  bool is_true = false;
-  {
-    const IgnoreReads ignore;
-    is_true = real(this, condition, timeout);
-  }
-  __tsan_acquire(this);
-  return is_true;
+  return Retaken(this, [&] { return real(this, condition, timeout); });
 }
 
 void Mutex::Await(const Condition& condition) {
   static const auto real = Real<void(Mutex*, const Condition&)>(
       ABSL_SYMBOL("5Mutex5AwaitERKNS0_9ConditionE"));
-  __tsan_release(this);
-  {
-    const IgnoreReads ignore;
-    real(this, condition);
-  }
-  __tsan_acquire(this);
+  return Retaken(this, [&] { return real(this, condition); });
 }
 
 bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   static const auto real = Real<bool(Mutex*, const Condition&, Duration)>(
       ABSL_SYMBOL("5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE"));
-  __tsan_release(this);
-  bool is_true = false;
-  {
-    const IgnoreReads ignore;
-    is_true = real(this, condition, timeout);
-  }
-  __tsan_acquire(this);
-  return is_true;
+  return Retaken(this, [&] { return real(this, condition, timeout); });
 }
 
 bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   static const auto real = Real<bool(Mutex*, const Condition&, Time)>(
       ABSL_SYMBOL("5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE"));
-  __tsan_release(this);
-  bool is_true = false;
-  {
-    const IgnoreReads ignore;
-    is_true = real(this, condition, deadline);
-  }
-  __tsan_acquire(this);
-  return is_true;
+  return Retaken(this, [&] { return real(this, condition, deadline); });
 }
 
 void CondVar::Wait(Mutex* mutex) {
   static const auto real =
       Real<void(CondVar*, Mutex*)>(ABSL_SYMBOL("7CondVar4WaitEPNS0_5MutexE"));
-  __tsan_release(mutex);
-  {
-    const IgnoreReads ignore;
-    real(this, mutex);
-  }
-  __tsan_acquire(mutex);
+  return Retaken(mutex, [&] { return real(this, mutex); });
 }
 
 bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   static const auto real = Real<bool(CondVar*, Mutex*, Time)>(
       ABSL_SYMBOL("7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE"));
-  __tsan_release(mutex);
-  bool timed_out = false;
-  {
-    const IgnoreReads ignore;
-    timed_out = real(this, mutex, deadline);
-  }
-  __tsan_acquire(mutex);
-  return timed_out;
+  return Retaken(mutex, [&] { return real(this, mutex, deadline); });
 }
 
 // HasBeenNotified, inline, loads the flag behind the mutex.
