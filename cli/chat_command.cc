@@ -20,6 +20,7 @@
 #include "common/errors.h"
 #include "common/process.h"
 #include "common/status_macros.h"
+#include "kernels/device.h"
 #include "llm_service/utf8.h"
 
 namespace tandem {
@@ -49,7 +50,7 @@ absl::Status CheckOptions(const ChatCommand& command) {
   TANDEM_RETURN_IF_ERROR(CheckText("PROMPT", Question(command)));
   TANDEM_RETURN_IF_ERROR(CheckText("--system", command.system));
   TANDEM_RETURN_IF_ERROR(CheckText("--served-name", model.served_name));
-  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", command.device));
+  TANDEM_RETURN_IF_ERROR(ParseDevice("--device", command.device).status());
   if (model.model.empty() && command.connect.empty()) {
     return absl::InvalidArgumentError(
         "which model? --model DIR loads one here, --connect HOST:PORT asks a "
@@ -189,7 +190,8 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
                "One JSON object: text, token_ids, finish_reason, usage, "
                "timings_ms.");
   line.Group("With --model");
-  line.Add("device", "cpu", &command->device, "What to compute on.");
+  line.Add("device", "DEVICE", &command->device,
+           "What to compute on: cpu, or a card, cuda:0.");
   line.Add("dtype", "auto|float32|bfloat16", &model.dtype,
            "Of weights and arithmetic; auto is what the model is stored in.");
   line.Add("profile", "custom|hf", &model.profile,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "kernels/device.h"
 
 namespace tandem {
 namespace {
@@ -131,11 +132,11 @@ void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,
                         EmbeddedDevices* devices) {
   AddModelOptions(line, &options->model);
   line.Group("Device");
-  line.Add("device", "cpu", &devices->both,
-           "What both engines compute on. Default: cpu.");
-  line.Add("vision-device", "cpu", &devices->vision,
+  line.Add("device", "DEVICE", &devices->both,
+           "What both engines compute on: cpu, or a card, cuda:0. Default: cpu.");
+  line.Add("vision-device", "DEVICE", &devices->vision,
            "What the vision tower runs on. Default: --device.");
-  line.Add("llm-device", "cpu", &devices->llm,
+  line.Add("llm-device", "DEVICE", &devices->llm,
            "What the language model runs on. Default: --device.");
 }
 
@@ -145,7 +146,7 @@ absl::Status SetDevices(const EmbeddedDevices& devices,
                        std::string& device) {
     device = devices.both.empty() ? "cpu" : devices.both;
     if (!own.empty()) device = own;
-    return CheckDevice(own.empty() ? "--device" : option, device);
+    return ParseDevice(own.empty() ? "--device" : option, device).status();
   };
   TANDEM_RETURN_IF_ERROR(
       set(devices.vision, "--vision-device", options.vision_device));

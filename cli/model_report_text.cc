@@ -2,6 +2,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/error_line.h"
 #include "cli/model_report.h"
+#include "common/byte_size.h"
 #include "nlohmann/json.hpp"
 
 namespace tandem {
@@ -11,15 +12,6 @@ using Json = nlohmann::ordered_json;
 
 const char* LayoutName(Layout layout) {
   return layout == Layout::kHf ? "hf" : "custom";
-}
-
-std::string Bytes(int64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
-  return absl::StrFormat(value < 10 && unit > 0 ? "%.2f %s" : "%.1f %s", value,
-                         kUnits[unit]);
 }
 
 std::string Count(int64_t count) {
@@ -60,7 +52,7 @@ std::string Weights(const ModelReport& report) {
 std::string Fit(const ModelReport& report, int64_t available_bytes) {
   if (available_bytes == 0) return "not known what is free";
   return absl::StrCat(
-      Bytes(available_bytes), " free: ",
+      FormatBytes(available_bytes), " free: ",
       report.total_bytes() <= available_bytes ? "fits" : "DOES NOT FIT");
 }
 
@@ -71,16 +63,16 @@ std::string Table(const ModelReport& report) {
   return absl::StrCat(
       Row("", "parameters", "weights", "besides"),
       Row("tandem-vision", Count(report.vision.parameters),
-          Bytes(report.vision.weight_bytes),
-          absl::StrCat(Bytes(report.embedding_bytes_per_tile),
+          FormatBytes(report.vision.weight_bytes),
+          absl::StrCat(FormatBytes(report.embedding_bytes_per_tile),
                        " for each tile's embeddings")),
       Row("tandem-llm", Count(report.llm.parameters),
-          Bytes(report.llm.weight_bytes),
-          absl::StrCat(Bytes(report.kv_bytes_per_token), " KV for each token, ",
-                       Bytes(report.context_kv_bytes()),
+          FormatBytes(report.llm.weight_bytes),
+          absl::StrCat(FormatBytes(report.kv_bytes_per_token), " KV for each token, ",
+                       FormatBytes(report.context_kv_bytes()),
                        " for one full context")),
-      Row("tandem serve", Count(both.parameters), Bytes(both.weight_bytes),
-          absl::StrCat(Bytes(report.total_bytes()),
+      Row("tandem serve", Count(both.parameters), FormatBytes(both.weight_bytes),
+          absl::StrCat(FormatBytes(report.total_bytes()),
                        " in all with one full context")));
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "cli/card_plan.h"
 #include "cli/error_line.h"
 #include "cli/model_report.h"
 #include "common/host_memory.h"
@@ -19,9 +20,17 @@ bool ReportOne(const std::string& directory, const ModelsCommand& command,
     PrintError("tandem models", report.status());
     return false;
   }
-  const std::string text = command.json
-                               ? ReportAsJson(*report, available_bytes) + "\n"
-                               : ReportAsText(*report, available_bytes);
+  std::string text = command.json
+                         ? ReportAsJson(*report, available_bytes) + "\n"
+                         : ReportAsText(*report, available_bytes);
+  if (command.plan) {
+    const absl::StatusOr<CardPlan> plan = PlanCards(*report);
+    if (!plan.ok()) {
+      PrintError("tandem models", plan.status());
+      return false;
+    }
+    text += command.json ? PlanAsJson(*plan) + "\n" : PlanAsText(*plan);
+  }
   std::fputs(text.c_str(), stdout);
   if (report->weights.ok()) return true;
   PrintError("tandem models", report->weights);
@@ -47,8 +56,12 @@ void AddModelsOptions(CommandLine& line, ModelsCommand* command) {
   line.Add("dtype", "auto|float32|bfloat16", &command->dtype,
            "What the weights would be served in; auto is what they are stored "
            "in.");
+  line.AddFlag("plan", &command->plan,
+               "Also what each service takes of a card, and what fits on the "
+               "cards of this machine.");
   line.AddFlag("json", &command->json,
-               "One JSON object a line, a folder each.");
+               "One JSON object a line, a folder each; with --plan another "
+               "after it.");
   line.Example("tandem models models/demo/weights");
 }
 

@@ -11,6 +11,7 @@ namespace tandem {
 struct ModelsCommand {
   std::vector<std::string> directories;
   std::string dtype = "auto";
+  bool plan = false;  // for cards, too
   bool json = false;
 };
 

@@ -3,8 +3,9 @@ add_library(tandem_torch INTERFACE)
 add_library(tandem::torch ALIAS tandem_torch)
 find_package(OpenMP REQUIRED)
 
-if(TANDEM_WITH_CUDA)
-  message(FATAL_ERROR "TANDEM_WITH_CUDA=ON: the card backend is not built yet.")
+if(TANDEM_WITH_CUDA AND NOT TANDEM_TORCH_ROOT)
+  message(FATAL_ERROR "TANDEM_WITH_CUDA=ON wants a torch wheel for cards: "
+          "-DTANDEM_TORCH_ROOT=.../site-packages/torch. Debian's libtorch computes on a CPU alone.")
 endif()
 
 if(TANDEM_TORCH_ROOT)
@@ -25,6 +26,14 @@ if(TANDEM_TORCH_ROOT)
   foreach(name torch torch_cpu c10)
     list(APPEND torch_libraries ${TANDEM_TORCH_ROOT}/lib/lib${name}.so)
   endforeach()
+  if(TANDEM_WITH_CUDA)
+    # One runtime in the process: torch's, which is shared.
+    find_package(CUDAToolkit REQUIRED)
+    # No symbol of theirs is named; what they register is what is wanted.
+    list(APPEND torch_libraries -Wl,--no-as-needed
+         ${TANDEM_TORCH_ROOT}/lib/libtorch_cuda.so
+         ${TANDEM_TORCH_ROOT}/lib/libc10_cuda.so -Wl,--as-needed)
+  endif()
   set(torch_abi_files ${TANDEM_TORCH_ROOT}/share/cmake/Torch/TorchConfig.cmake)
   if(EXISTS ${torch_abi_files})
     file(READ ${torch_abi_files} torch_config)

@@ -31,13 +31,6 @@ absl::Status VerifyWhereListed(const std::string& directory) {
 
 }  // namespace
 
-absl::Status CheckDevice(absl::string_view option, absl::string_view device) {
-  if (device == "cpu") return absl::OkStatus();
-  return absl::UnimplementedError(
-      absl::StrCat(option, ": \"", device,
-                   "\" is not built into this program; it computes on cpu"));
-}
-
 void AddModelOptions(CommandLine& line, ModelOptions* options) {
   line.Group("Model");
   line.Add("model", "DIR", &options->model,

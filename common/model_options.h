@@ -24,10 +24,6 @@ struct ModelOptions {
   std::optional<int> max_tiles;  // else as the model's configuration says
 };
 
-// UNIMPLEMENTED for a device that this build has no code for, naming it and the
-// option that it came from.
-absl::Status CheckDevice(absl::string_view option, absl::string_view device);
-
 // --model, --random-weights, --random-seed, --served-name, --dtype, --profile,
 // --max-tiles.
 void AddModelOptions(CommandLine& line, ModelOptions* options);

@@ -3,7 +3,9 @@
 #include <c10/util/Exception.h>
 
 #include "kernels/attention_cpu.h"
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 
 namespace tandem {
 namespace {
@@ -30,11 +32,22 @@ void CheckIndex(const char* op, const char* name, const at::Tensor& tensor,
               " dimensions on ", x.device());
 }
 
+void CheckOnHost(const char* name, const at::Tensor& host,
+                 const at::Tensor& other) {
+  TORCH_CHECK(host.defined() && host.device().is_cpu() &&
+                  host.scalar_type() == at::kInt && host.is_contiguous() &&
+                  host.sizes() == other.sizes(),
+              "PagedAttention: ", name, " is not the same on the host");
+}
+
 void CheckSequences(const PackedSequences& sequences, const at::Tensor& q) {
   constexpr char kOp[] = "PagedAttention";
   CheckIndex(kOp, "first_row", sequences.first_row, at::kInt, 1, q);
   CheckIndex(kOp, "num_cached", sequences.num_cached, at::kInt, 1, q);
   CheckIndex(kOp, "block_table", sequences.block_table, at::kInt, 2, q);
+  CheckOnHost("host_first_row", sequences.host_first_row, sequences.first_row);
+  CheckOnHost("host_num_cached", sequences.host_num_cached,
+              sequences.num_cached);
   const int64_t count = sequences.num_cached.numel();
   TORCH_CHECK(sequences.first_row.numel() == count + 1 &&
                   sequences.block_table.size(0) == count,
@@ -51,11 +64,11 @@ void BidirectionalAttention(const at::Tensor& q, const at::Tensor& k,
   CheckSameShape(kOp, "k", k, q);
   CheckSameShape(kOp, "v", v, q);
   CheckSameShape(kOp, "out", out, q);
-  switch (q.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf(kOp, q.device())) {
+    case KernelSet::kCpu:
       return cpu::BidirectionalAttention(q, k, v, scale, out);
-    default:
-      ThrowNoDevice(kOp, q.device());
+    case KernelSet::kPlain:
+      return plain::BidirectionalAttention(q, k, v, scale, out);
   }
 }
 
@@ -69,11 +82,11 @@ void WriteKv(const at::Tensor& k, const at::Tensor& v, const at::Tensor& slots,
   TORCH_CHECK(slots.numel() == k.size(0) && key_cache.size(2) == k.size(1), kOp,
               ": k is ", k.sizes(), " for ", slots.numel(), " slots and ",
               key_cache.size(2), " heads");
-  switch (k.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf(kOp, k.device())) {
+    case KernelSet::kCpu:
       return cpu::WriteKv(k, v, slots, key_cache, value_cache);
-    default:
-      ThrowNoDevice(kOp, k.device());
+    case KernelSet::kPlain:
+      return plain::WriteKv(k, v, slots, key_cache, value_cache);
   }
 }
 
@@ -88,12 +101,13 @@ void PagedAttention(const at::Tensor& q, const at::Tensor& key_cache,
   TORCH_CHECK(key_cache.size(2) > 0 && q.size(1) % key_cache.size(2) == 0, kOp,
               ": ", q.size(1), " heads over ", key_cache.size(2), " KV heads");
   CheckSequences(sequences, q);
-  switch (q.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf(kOp, q.device())) {
+    case KernelSet::kCpu:
       return cpu::PagedAttention(q, key_cache, value_cache, sequences, scale,
                                  out);
-    default:
-      ThrowNoDevice(kOp, q.device());
+    case KernelSet::kPlain:
+      return plain::PagedAttention(q, key_cache, value_cache, sequences, scale,
+                                 out);
   }
 }
 

@@ -27,6 +27,10 @@ struct PackedSequences {
   at::Tensor first_row;
   // [num_sequences]: tokens in the cache before this step's.
   at::Tensor num_cached;
+  // The two above on the host, where what to launch is decided; on a CPU the
+  // same tensors.
+  at::Tensor host_first_row;
+  at::Tensor host_num_cached;
   // [num_sequences, blocks]: KV blocks in order; what lies behind a sequence's
   // last is not read.
   at::Tensor block_table;

@@ -4,7 +4,9 @@
 
 #include <cstring>
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 
 namespace tandem {
 namespace cpu {
@@ -35,11 +37,11 @@ void EmbeddingLookup(const at::Tensor& ids, const at::Tensor& table,
   TORCH_CHECK(out.size(0) == ids.numel() && out.size(1) == table.size(1),
               "EmbeddingLookup: out is ", out.sizes(), " for ", ids.numel(),
               " ids");
-  switch (table.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("EmbeddingLookup", table.device())) {
+    case KernelSet::kCpu:
       return cpu::EmbeddingLookup(ids, table, out);
-    default:
-      ThrowNoDevice("EmbeddingLookup", table.device());
+    case KernelSet::kPlain:
+      return plain::EmbeddingLookup(ids, table, out);
   }
 }
 

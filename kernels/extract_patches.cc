@@ -4,7 +4,9 @@
 
 #include <cstring>
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 
 namespace tandem {
 namespace cpu {
@@ -44,11 +46,11 @@ void ExtractPatches(const at::Tensor& image, int64_t patch, at::Tensor& out) {
                   out.numel() == image.numel(),
               "ExtractPatches: out is ", out.sizes(), " for image of ",
               image.sizes());
-  switch (image.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("ExtractPatches", image.device())) {
+    case KernelSet::kCpu:
       return cpu::ExtractPatches(image, patch, out);
-    default:
-      ThrowNoDevice("ExtractPatches", image.device());
+    case KernelSet::kPlain:
+      return plain::ExtractPatches(image, patch, out);
   }
 }
 

@@ -1,6 +1,8 @@
 #include "kernels/gelu.h"
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -27,11 +29,11 @@ void Gelu(const at::Tensor& x, at::Tensor& out) {
 void Gelu(const at::Tensor& x, at::Tensor& out) {
   CheckTensor("Gelu", "x", x, 2);
   CheckSameShape("Gelu", "out", out, x);
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("Gelu", x.device())) {
+    case KernelSet::kCpu:
       return cpu::Gelu(x, out);
-    default:
-      ThrowNoDevice("Gelu", x.device());
+    case KernelSet::kPlain:
+      return plain::Gelu(x, out);
   }
 }
 

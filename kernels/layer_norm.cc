@@ -1,6 +1,8 @@
 #include "kernels/layer_norm.h"
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -34,11 +36,11 @@ void LayerNorm(const at::Tensor& x, const at::Tensor& weight,
   CheckVector("LayerNorm", "weight", weight, x.size(1), x);
   CheckVector("LayerNorm", "bias", bias, x.size(1), x);
   CheckSameShape("LayerNorm", "out", out, x);
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("LayerNorm", x.device())) {
+    case KernelSet::kCpu:
       return cpu::LayerNorm(x, weight, bias, epsilon, out);
-    default:
-      ThrowNoDevice("LayerNorm", x.device());
+    case KernelSet::kPlain:
+      return plain::LayerNorm(x, weight, bias, epsilon, out);
   }
 }
 

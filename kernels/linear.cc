@@ -5,8 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/huge_tensor.h"
+#include "kernels/host_staging.h"
 #include "kernels/linear_cpu.h"
 #include "kernels/scalar_type.h"
 #include "kernels/torch_status.h"
@@ -15,11 +18,13 @@
 namespace tandem {
 namespace {
 
-// Packs the rows of `name` from `first_row` on; returns the row behind them.
-absl::StatusOr<int64_t> PackTensor(const WeightSource& source,
-                                   const std::string& name, int64_t first_row,
-                                   int64_t out_features, int64_t in_features,
-                                   DType dtype, at::Tensor& packed) {
+// Puts the rows of `name` from `first_row` on in their place; returns the row
+// behind them.
+absl::StatusOr<int64_t> PlaceTensor(const WeightSource& source,
+                                    const std::string& name, int64_t first_row,
+                                    int64_t out_features, int64_t in_features,
+                                    DType dtype, KernelSet kernel_set,
+                                    at::Tensor& packed) {
   TANDEM_ASSIGN_OR_RETURN(const RowShape shape, ReadRowShape(source, name));
   if (shape.row_values != in_features ||
       first_row + shape.rows > out_features) {
@@ -28,28 +33,34 @@ absl::StatusOr<int64_t> PackTensor(const WeightSource& source,
         absl::StrCat("[", out_features - first_row, " x ", in_features,
                      "] or fewer rows"));
   }
-  at::Tensor slice;
+  HostStaging staging(packed.device());
+  const int64_t row_bytes =
+      in_features * static_cast<int64_t>(packed.element_size());
   TANDEM_RETURN_IF_ERROR(
       ForRowSlices(shape, dtype, [&](int64_t row, int64_t num_rows) {
-        if (!slice.defined()) {
-          slice = at::empty({num_rows, in_features}, packed.options());
-        }
+        char* slice = staging.Room(num_rows * row_bytes);
         TANDEM_RETURN_IF_ERROR(
-            source.ReadRows(name, row, num_rows, dtype, slice.data_ptr()));
-        cpu::PackRows(slice.data_ptr(), first_row + row, num_rows, in_features,
-                      packed);
+            source.ReadRows(name, row, num_rows, dtype, slice));
+        if (kernel_set == KernelSet::kCpu) {
+          cpu::PackRows(slice, first_row + row, num_rows, in_features, packed);
+        } else {
+          at::Tensor to = packed.narrow(0, first_row + row, num_rows);
+          staging.Upload(to);
+        }
         return absl::OkStatus();
       }));
   return first_row + shape.rows;
 }
 
-absl::Status PackAll(const WeightSource& source,
+absl::Status PlaceAll(const WeightSource& source,
                      absl::Span<const std::string> names, int64_t out_features,
-                     int64_t in_features, DType dtype, at::Tensor& packed) {
+                     int64_t in_features, DType dtype, KernelSet kernel_set,
+                     at::Tensor& packed) {
   int64_t row = 0;
   for (const std::string& name : names) {
-    TANDEM_ASSIGN_OR_RETURN(row, PackTensor(source, name, row, out_features,
-                                            in_features, dtype, packed));
+    TANDEM_ASSIGN_OR_RETURN(
+        row, PlaceTensor(source, name, row, out_features, in_features, dtype,
+                         kernel_set, packed));
   }
   if (row == out_features) return absl::OkStatus();
   return WrongShape(names.empty() ? "" : names.back(),
@@ -61,16 +72,18 @@ absl::Status ReadBias(const WeightSource& source,
                       absl::Span<const std::string> names, DType dtype,
                       at::Tensor& bias) {
   int64_t row = 0;
-  auto* data = static_cast<char*>(bias.data_ptr());
+  HostStaging staging(bias.device());
   for (const std::string& name : names) {
     TANDEM_ASSIGN_OR_RETURN(const RowShape shape, ReadRowShape(source, name));
     if (shape.row_values != 1 || row + shape.rows > bias.numel()) {
       return WrongShape(name, absl::StrCat(shape.rows, " x ", shape.row_values),
                         absl::StrCat(bias.numel() - row, " values or fewer"));
     }
+    at::Tensor to = bias.narrow(0, row, shape.rows);
     TANDEM_RETURN_IF_ERROR(source.ReadRows(
         name, 0, shape.rows, dtype,
-        data + row * static_cast<int64_t>(bias.element_size())));
+        staging.Room(static_cast<int64_t>(to.nbytes()))));
+    staging.Upload(to);
     row += shape.rows;
   }
   if (row == bias.numel()) return absl::OkStatus();
@@ -82,10 +95,19 @@ absl::Status ReadBias(const WeightSource& source,
 
 LinearWeight::LinearWeight(int64_t out_features, int64_t in_features,
                            at::ScalarType dtype, at::Device device)
-    : out_features_(out_features), in_features_(in_features) {
-  if (!device.is_cpu()) ThrowNoDevice("LinearWeight", device);
-  packed_ = cpu::EmptyHuge(cpu::PackedSize(out_features, in_features), dtype);
-  cpu::PackPadding(out_features, in_features, packed_);
+    : kernel_set_(KernelSetOf("LinearWeight", device)),
+      out_features_(out_features),
+      in_features_(in_features) {
+  switch (kernel_set_) {
+    case KernelSet::kCpu:
+      packed_ =
+          cpu::EmptyHuge(cpu::PackedSize(out_features, in_features), dtype);
+      cpu::PackPadding(out_features, in_features, packed_);
+      break;
+    case KernelSet::kPlain:
+      packed_ = at::empty({out_features, in_features},
+                          at::TensorOptions().dtype(dtype).device(device));
+  }
 }
 
 absl::StatusOr<LinearWeight> LinearWeight::Load(
@@ -96,8 +118,8 @@ absl::StatusOr<LinearWeight> LinearWeight::Load(
   const absl::Status status = TorchToStatus([&]() -> absl::Status {
     weight =
         LinearWeight(out_features, in_features, ToScalarType(dtype), device);
-    TANDEM_RETURN_IF_ERROR(PackAll(source, weights, out_features, in_features,
-                                   dtype, weight.packed_));
+    TANDEM_RETURN_IF_ERROR(PlaceAll(source, weights, out_features, in_features,
+                                    dtype, weight.kernel_set_, weight.packed_));
     if (biases.empty()) return absl::OkStatus();
     weight.bias_ = at::empty({out_features}, weight.packed_.options());
     return ReadBias(source, biases, dtype, weight.bias_);
@@ -111,9 +133,14 @@ LinearWeight LinearWeight::FromTensor(const at::Tensor& weight,
   CheckTensor("LinearWeight", "weight", weight, 2);
   LinearWeight result(weight.size(0), weight.size(1), weight.scalar_type(),
                       weight.device());
-  const at::Tensor dense = weight.contiguous();
-  cpu::PackRows(dense.data_ptr(), /*first_row=*/0, weight.size(0),
-                weight.size(1), result.packed_);
+  switch (result.kernel_set_) {
+    case KernelSet::kCpu:
+      cpu::PackRows(weight.contiguous().data_ptr(), /*first_row=*/0,
+                    weight.size(0), weight.size(1), result.packed_);
+      break;
+    case KernelSet::kPlain:
+      result.packed_.copy_(weight);
+  }
   if (bias.defined()) {
     CheckVector("LinearWeight", "bias", bias, weight.size(0), weight);
     result.bias_ = bias.contiguous();
@@ -141,11 +168,11 @@ void Linear(const at::Tensor& x, const LinearWeight& weight, at::Tensor& out) {
           out.size(1) == weight.out_features() && out.size(0) == x.size(0),
       "Linear: x is ", x.sizes(), ", out ", out.sizes(), ", the weight [",
       weight.out_features(), ", ", weight.in_features(), "]");
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (weight.kernel_set()) {
+    case KernelSet::kCpu:
       return cpu::Linear(x, weight, out);
-    default:
-      ThrowNoDevice("Linear", x.device());
+    case KernelSet::kPlain:
+      return plain::Linear(x, weight, out);
   }
 }
 

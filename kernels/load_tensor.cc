@@ -7,7 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
-#include "kernels/checks.h"
+#include "kernels/kernel_set.h"
+#include "kernels/host_staging.h"
 #include "kernels/scalar_type.h"
 #include "kernels/torch_status.h"
 #include "kernels/weight_rows.h"
@@ -35,14 +36,23 @@ absl::StatusOr<at::Tensor> LoadTensor(const WeightSource& source,
   TANDEM_RETURN_IF_ERROR(CheckShape(name, stored, shape));
   at::Tensor tensor;
   const absl::Status status = TorchToStatus([&] {
-    if (!device.is_cpu()) ThrowNoDevice("LoadTensor", device);
-    tensor = at::empty(shape, at::TensorOptions().dtype(ToScalarType(dtype)));
-    const auto row_bytes =
-        stored.row_values * static_cast<int64_t>(tensor.element_size());
-    auto* data = static_cast<char*>(tensor.data_ptr());
+    KernelSetOf("LoadTensor", device);  // throws for one that is not built in
+    tensor = at::empty(
+        shape,
+        at::TensorOptions().dtype(ToScalarType(dtype)).device(device));
+    const at::Tensor flat = tensor.view({-1});
+    HostStaging staging(device);
     return ForRowSlices(stored, dtype, [&](int64_t row, int64_t num_rows) {
-      return source.ReadRows(name, row, num_rows, dtype,
-                             data + row * row_bytes);
+      at::Tensor to = flat.narrow(0, row * stored.row_values,
+                                  num_rows * stored.row_values);
+      if (device.is_cpu()) {
+        return source.ReadRows(name, row, num_rows, dtype, to.data_ptr());
+      }
+      TANDEM_RETURN_IF_ERROR(
+          source.ReadRows(name, row, num_rows, dtype,
+                          staging.Room(static_cast<int64_t>(to.nbytes()))));
+      staging.Upload(to);
+      return absl::OkStatus();
     });
   });
   TANDEM_RETURN_IF_ERROR(status);

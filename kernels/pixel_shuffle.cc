@@ -4,7 +4,9 @@
 
 #include <cstring>
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 
 namespace tandem {
 namespace cpu {
@@ -35,11 +37,11 @@ void PixelShuffle(const at::Tensor& x, int64_t side, at::Tensor& out) {
               "PixelShuffle: x has ", x.size(0), " tokens, side is ", side);
   TORCH_CHECK(out.size(0) * 4 == x.size(0) && out.size(1) == 4 * x.size(1),
               "PixelShuffle: out is ", out.sizes(), " for x of ", x.sizes());
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("PixelShuffle", x.device())) {
+    case KernelSet::kCpu:
       return cpu::PixelShuffle(x, side, out);
-    default:
-      ThrowNoDevice("PixelShuffle", x.device());
+    case KernelSet::kPlain:
+      return plain::PixelShuffle(x, side, out);
   }
 }
 

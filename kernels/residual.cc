@@ -1,6 +1,8 @@
 #include "kernels/residual.h"
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -35,11 +37,11 @@ void AddResidual(const at::Tensor& x, const at::Tensor* scale,
 void AddResidual(const at::Tensor& x, at::Tensor& hidden) {
   CheckTensor("AddResidual", "x", x, 2);
   CheckSameShape("AddResidual", "hidden", hidden, x);
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("AddResidual", x.device())) {
+    case KernelSet::kCpu:
       return cpu::AddResidual(x, /*scale=*/nullptr, hidden);
-    default:
-      ThrowNoDevice("AddResidual", x.device());
+    case KernelSet::kPlain:
+      return plain::AddResidual(x, hidden);
   }
 }
 
@@ -48,11 +50,11 @@ void AddScaledResidual(const at::Tensor& x, const at::Tensor& scale,
   CheckTensor("AddScaledResidual", "x", x, 2);
   CheckVector("AddScaledResidual", "scale", scale, x.size(1), x);
   CheckSameShape("AddScaledResidual", "hidden", hidden, x);
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("AddScaledResidual", x.device())) {
+    case KernelSet::kCpu:
       return cpu::AddResidual(x, &scale, hidden);
-    default:
-      ThrowNoDevice("AddScaledResidual", x.device());
+    case KernelSet::kPlain:
+      return plain::AddScaledResidual(x, scale, hidden);
   }
 }
 

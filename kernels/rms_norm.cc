@@ -1,6 +1,8 @@
 #include "kernels/rms_norm.h"
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -32,11 +34,11 @@ void RmsNorm(const at::Tensor& x, const at::Tensor& weight, float epsilon,
   CheckTensor("RmsNorm", "x", x, 2);
   CheckVector("RmsNorm", "weight", weight, x.size(1), x);
   CheckSameShape("RmsNorm", "out", out, x);
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("RmsNorm", x.device())) {
+    case KernelSet::kCpu:
       return cpu::RmsNorm(x, weight, epsilon, out);
-    default:
-      ThrowNoDevice("RmsNorm", x.device());
+    case KernelSet::kPlain:
+      return plain::RmsNorm(x, weight, epsilon, out);
   }
 }
 

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -36,13 +38,8 @@ void FillAngles(const int32_t* positions, const std::vector<float>& frequencies,
 
 void RopeCosSin(const at::Tensor& positions, double theta, at::Tensor& cos,
                 at::Tensor& sin) {
-  const int64_t half = cos.size(1);
-  std::vector<float> frequencies(half);
-  for (int64_t i = 0; i < half; ++i) {
-    const float exponent =
-        static_cast<float>(2 * i) / static_cast<float>(2 * half);
-    frequencies[i] = 1.0f / std::pow(static_cast<float>(theta), exponent);
-  }
+  const std::vector<float> frequencies =
+      RopeFrequencies(theta, 2 * cos.size(1));
   const auto* data = positions.data_ptr<int32_t>();
   if (cos.scalar_type() == at::kFloat) {
     FillAngles<float>(data, frequencies, cos, sin);
@@ -72,6 +69,16 @@ void ApplyRope(const at::Tensor& cos, const at::Tensor& sin, at::Tensor& x) {
 }  // namespace
 }  // namespace cpu
 
+std::vector<float> RopeFrequencies(double theta, int64_t head_dim) {
+  std::vector<float> frequencies(head_dim / 2);
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    const float exponent =
+        static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    frequencies[i] = 1.0f / std::pow(static_cast<float>(theta), exponent);
+  }
+  return frequencies;
+}
+
 void RopeCosSin(const at::Tensor& positions, double theta, at::Tensor& cos,
                 at::Tensor& sin) {
   CheckTensor("RopeCosSin", "cos", cos, 2);
@@ -83,11 +90,11 @@ void RopeCosSin(const at::Tensor& positions, double theta, at::Tensor& cos,
                   positions.numel() == cos.size(0) &&
                   positions.device() == cos.device(),
               "RopeCosSin: positions is not ", cos.size(0), " int32 values");
-  switch (cos.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("RopeCosSin", cos.device())) {
+    case KernelSet::kCpu:
       return cpu::RopeCosSin(positions, theta, cos, sin);
-    default:
-      ThrowNoDevice("RopeCosSin", cos.device());
+    case KernelSet::kPlain:
+      return plain::RopeCosSin(positions, theta, cos, sin);
   }
 }
 
@@ -100,11 +107,11 @@ void ApplyRope(const at::Tensor& cos, const at::Tensor& sin, at::Tensor& x) {
   TORCH_CHECK(
       cos.scalar_type() == x.scalar_type() && cos.device() == x.device(),
       "ApplyRope: cos is ", cos.scalar_type(), ", x is ", x.scalar_type());
-  switch (x.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("ApplyRope", x.device())) {
+    case KernelSet::kCpu:
       return cpu::ApplyRope(cos, sin, x);
-    default:
-      ThrowNoDevice("ApplyRope", x.device());
+    case KernelSet::kPlain:
+      return plain::ApplyRope(cos, sin, x);
   }
 }
 

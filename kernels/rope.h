@@ -2,7 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 namespace tandem {
+
+// theta^(-2i / head_dim) for i < head_dim / 2, in float32 step by step.
+std::vector<float> RopeFrequencies(double theta, int64_t head_dim);
 
 // Fills the angles' cosines and sines for `positions`:
 //   angle[t, i] = positions[t] * theta^(-2i / head_dim),  i < head_dim / 2

@@ -2,7 +2,9 @@
 
 #include <c10/util/Exception.h>
 
+#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
@@ -35,11 +37,11 @@ void SiluMul(const at::Tensor& gate_up, at::Tensor& out) {
   TORCH_CHECK(
       gate_up.size(0) == out.size(0) && gate_up.size(1) == 2 * out.size(1),
       "SiluMul: gate_up is ", gate_up.sizes(), " for out of ", out.sizes());
-  switch (out.device().type()) {
-    case at::kCPU:
+  switch (KernelSetOf("SiluMul", out.device())) {
+    case KernelSet::kCpu:
       return cpu::SiluMul(gate_up, out);
-    default:
-      ThrowNoDevice("SiluMul", out.device());
+    case KernelSet::kPlain:
+      return plain::SiluMul(gate_up, out);
   }
 }
 

@@ -6,7 +6,12 @@
 namespace tandem {
 
 BuildInfo TorchBuildInfo() {
-  return {.backend = "cpu",
+#ifdef TANDEM_WITH_CUDA
+  constexpr char kBackend[] = "cuda";
+#else
+  constexpr char kBackend[] = "cpu";
+#endif
+  return {.backend = kBackend,
           .torch = TORCH_VERSION,
           .cpu_level = CpuLevelName(BestCpuLevel())};
 }

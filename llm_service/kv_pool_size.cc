@@ -13,7 +13,7 @@ absl::StatusOr<int> ChooseKvBlocks(const KvPoolWish& wish) {
         wish.context_blocks, " blocks"));
   }
   if (wish.blocks > 0) return wish.blocks;
-  const int64_t affordable = wish.memory_bytes / 4 / wish.block_bytes;
+  const int64_t affordable = wish.pool_bytes / wish.block_bytes;
   const int64_t useful = int64_t{wish.max_running} * wish.context_blocks;
   return static_cast<int>(
       std::clamp<int64_t>(affordable, wish.context_blocks, useful));

@@ -79,7 +79,7 @@ StepOutput LlmModel::Sample(const StepInput& input, const at::Tensor& logits) {
   }
   // A bfloat16 model's logits are rounded to bfloat16 here, as its reference's
   // are: what ties there must tie here.
-  const at::Tensor scores = logits.to(at::kFloat).contiguous();
+  const at::Tensor scores = logits.cpu().to(at::kFloat).contiguous();
   const auto vocab = static_cast<size_t>(scores.size(1));
   StepOutput output;
   output.tokens.resize(slots.size());
@@ -100,7 +100,8 @@ absl::Status LlmModel::Submit(const StepInput& input) {
     TANDEM_ASSIGN_OR_RETURN(const StepTensors step,
                             MakeStepTensors(input, limits));
     TANDEM_RETURN_IF_ERROR(CheckSlots(input));
-    const at::Tensor logits = model_->Forward(step, input.embeddings, cache_);
+    const at::Tensor logits = model_->Forward(ToDevice(step, model_->device()),
+                                              input.embeddings, cache_);
     output_ = Sample(input, logits);
     return absl::OkStatus();
   });

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/byte_size.h"
 #include "common/channel.h"
 #include "common/embedding_wire.h"
 #include "common/host_memory.h"
@@ -13,6 +14,7 @@
 #include "common/service_info.h"
 #include "common/status_macros.h"
 #include "llm_service/kv_pool_size.h"
+#include "llm_service/llm_memory.h"
 #include "llm_service/llm_model.h"
 
 namespace tandem {
@@ -80,6 +82,28 @@ SamplingDefaults MakeDefaults(const OpenedModel& model,
   return defaults;
 }
 
+// A prompt of one block and one token more, so that a card has its code and the
+// libraries their workspaces before the first request.
+absl::Status WarmUp(StepRunner& runner) {
+  SamplingParams greedy;
+  greedy.temperature = 0;
+  TANDEM_RETURN_IF_ERROR(runner.OpenSamplingSlot(0, greedy, {}));
+  StepSequence sequence;
+  sequence.block_table = {1, 2};
+  sequence.sampling_slot = 0;
+  for (const int num_new : {kKvBlockTokens, 1}) {
+    sequence.num_new = num_new;
+    StepInput step;
+    step.token_ids.resize(num_new);
+    step.sequences = {sequence};
+    TANDEM_RETURN_IF_ERROR(runner.Submit(step));
+    TANDEM_RETURN_IF_ERROR(runner.Collect().status());
+    sequence.num_cached += num_new;
+  }
+  runner.CloseSamplingSlot(0);
+  return absl::OkStatus();
+}
+
 EmbeddingFormat MakeFormat(const OpenedModel& model) {
   return {.dtype = model.dtype,
           .tokens_per_tile = model.config.tokens_per_tile(),
@@ -93,7 +117,9 @@ absl::StatusOr<std::unique_ptr<LlmServer>> LlmServer::Load(
     const Options& options, const ServiceFrame& frame,
     ComputeExecutor& executor) {
   const absl::Duration begin = frame.clock.Monotonic();
-  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", options.device));
+  TANDEM_ASSIGN_OR_RETURN(
+      const OpenDevice device,
+      OpenServiceDevice(options.device, executor, frame.metrics));
   TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
                           OpenModel(options.model, WeightSet::kLanguage));
   TANDEM_ASSIGN_OR_RETURN(
@@ -101,9 +127,10 @@ absl::StatusOr<std::unique_ptr<LlmServer>> LlmServer::Load(
       ChooseContext(options.max_context, model.config.text));
   std::unique_ptr<LlmServer> server(new LlmServer(model, max_context, frame));
   TANDEM_RETURN_IF_ERROR(server->LoadText(model));
-  TANDEM_RETURN_IF_ERROR(server->LoadModel(options, model, frame));
+  TANDEM_RETURN_IF_ERROR(
+      server->LoadModel(options, device, model, frame, executor));
   server->ConnectVision(options, model, frame);
-  server->StartEngine(options, model, frame, executor);
+  server->StartEngine(options, device, model, frame, executor);
   DeviceMetrics(frame.metrics, options.device)
       .model_load_seconds.Increment(
           absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));
@@ -143,24 +170,56 @@ absl::Status LlmServer::LoadText(const OpenedModel& model) {
   return absl::OkStatus();
 }
 
-absl::Status LlmServer::LoadModel(const Options& options,
-                                  const OpenedModel& model,
-                                  const ServiceFrame& frame) {
+absl::StatusOr<int> LlmServer::PlanKvBlocks(const Options& options,
+                                            const OpenDevice& device,
+                                            const OpenedModel& model) const {
+  const LlmMemory memory =
+      LlmMemoryOf(model.config.text, model.dtype, max_context_,
+                  StepTokens(options, device.device), options.max_running);
   KvPoolWish wish;
   wish.blocks = options.kv_blocks;
   wish.context_blocks = KvBlocksFor(max_context_);
   wish.max_running = options.max_running;
-  wish.block_bytes =
-      MakeKvLayout(model.config.text, model.dtype).bytes_per_block();
-  wish.memory_bytes = AvailableHostMemory();
-  TANDEM_ASSIGN_OR_RETURN(const int num_blocks, ChooseKvBlocks(wish));
+  wish.block_bytes = memory.kv_block;
+  if (!device.card.has_value()) {
+    // A block costs address space alone before it is written.
+    wish.pool_bytes = AvailableHostMemory() / 4;
+    return ChooseKvBlocks(wish);
+  }
+  const Card& card = *device.card;
+  wish.pool_bytes = KvPoolBytes(memory, card.free_bytes, card.total_bytes);
+  TANDEM_ASSIGN_OR_RETURN(const int blocks, ChooseKvBlocks(wish));
+  const int64_t pool = blocks * memory.kv_block;
+  TANDEM_RETURN_IF_ERROR(CheckFits(
+      card, memory.weights + memory.step + pool,
+      absl::StrCat(FormatBytes(memory.weights),
+                   " for the language model's weights, ",
+                   FormatBytes(memory.step), " to compute with, ",
+                   FormatBytes(pool), " for the KV cache of ",
+                   int64_t{blocks} * kKvBlockTokens,
+                   " tokens; --max-context and --kv-blocks make it smaller")));
+  return blocks;
+}
+
+absl::Status LlmServer::LoadModel(const Options& options,
+                                  const OpenDevice& device,
+                                  const OpenedModel& model,
+                                  const ServiceFrame& frame,
+                                  ComputeExecutor& executor) {
+  if (device.card.has_value()) {
+    info_.mutable_info()->add_card_ids(device.card->id);
+  }
+  TANDEM_ASSIGN_OR_RETURN(const int num_blocks,
+                          PlanKvBlocks(options, device, model));
   LogInfo("KV cache",
           {{"blocks", absl::StrCat(num_blocks)},
-           {"full_contexts", absl::StrCat(num_blocks / wish.context_blocks)},
+           {"full_contexts",
+            absl::StrCat(num_blocks / KvBlocksFor(max_context_))},
            {"max_running", absl::StrCat(options.max_running)}});
   LoadReporter reporter("language model");
   LlmModel::Options llm;
   llm.model.dtype = model.dtype;
+  llm.model.device = device.device;
   llm.num_kv_blocks = num_blocks;
   llm.num_sampling_slots = options.max_running;
   TANDEM_ASSIGN_OR_RETURN(
@@ -173,6 +232,12 @@ absl::Status LlmServer::LoadModel(const Options& options,
                          .max_model_len = max_context_,
                          .block_size = kKvBlockTokens,
                          .num_blocks = num_blocks});
+  if (!device.card.has_value()) return absl::OkStatus();
+  absl::Status warm;
+  TANDEM_RETURN_IF_ERROR(executor.Run([&] { warm = WarmUp(*runner_); }));
+  TANDEM_RETURN_IF_ERROR(warm);
+  TANDEM_ASSIGN_OR_RETURN(const Card loaded, ReadCard(device.device));
+  ReportCard(frame.metrics, loaded);
   return absl::OkStatus();
 }
 
@@ -191,14 +256,15 @@ void LlmServer::ConnectVision(const Options& options, const OpenedModel& model,
   info_.set_accepts_images(!replicas_->empty());
 }
 
-void LlmServer::StartEngine(const Options& options, const OpenedModel& model,
+void LlmServer::StartEngine(const Options& options, const OpenDevice& device,
+                            const OpenedModel& model,
                             const ServiceFrame& frame,
                             ComputeExecutor& executor) {
   LlmEngine::Options engine;
   engine.tokens_per_tile = model.config.tokens_per_tile();
   engine.max_running = options.max_running;
   engine.max_waiting = options.max_waiting;
-  engine.max_prefill_tokens = options.max_prefill_tokens;
+  engine.max_prefill_tokens = StepTokens(options, device.device);
   engine.window_tiles = options.window_tiles;
   engine_ = std::make_unique<LlmEngine>(engine, executor, *runner_, *tokenizer_,
                                         *vision_, metrics_, frame.clock);
@@ -206,6 +272,13 @@ void LlmServer::StartEngine(const Options& options, const OpenedModel& model,
   rpc_ = std::make_unique<LlmRpc>(
       info_, LlmRpc::Deps{*engine_, *reader_, *tokenizer_, *workers_, gate_,
                           frame.clock});
+}
+
+// A card wants more rows in a step than a CPU to be busy, and is done with them
+// sooner.
+int StepTokens(const LlmServer::Options& options, at::Device device) {
+  if (options.max_prefill_tokens > 0) return options.max_prefill_tokens;
+  return device.is_cpu() ? 512 : 2048;
 }
 
 GrpcHost::Service LlmServer::grpc_service() {
@@ -223,7 +296,8 @@ void AddLlmOptions(CommandLine& line, LlmServer::Options* options) {
   line.Add("window-tiles", "2..64", &options->window_tiles,
            "Tiles of one request that are held or asked for at a time.");
   line.Group("Device, batch and memory");
-  line.Add("device", "cpu", &options->device, "What the decoder runs on.");
+  line.Add("device", "DEVICE", &options->device,
+           "What the decoder runs on: cpu, or a card, cuda:0.");
   line.Add("max-context", "0..", &options->max_context,
            "Tokens of prompt and answer; 0 is the model's own bound.");
   line.Add("kv-blocks", "0..", &options->kv_blocks,
@@ -233,8 +307,9 @@ void AddLlmOptions(CommandLine& line, LlmServer::Options* options) {
            "can ever need.");
   line.Add("max-waiting", "1..", &options->max_waiting,
            "Sequences that wait; the next one is refused.");
-  line.Add("max-prefill-tokens", "64..", &options->max_prefill_tokens,
-           "Prompt tokens in one step.");
+  line.Add("max-prefill-tokens", "0..", &options->max_prefill_tokens,
+           "Prompt tokens in one step; 0 chooses: 512 on a CPU, 2048 on a "
+           "card.");
 }
 
 }  // namespace tandem

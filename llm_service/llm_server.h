@@ -10,6 +10,7 @@
 #include "common/grpc_host.h"
 #include "common/model_options.h"
 #include "common/service_frame.h"
+#include "kernels/device.h"
 #include "llm_service/generation.h"
 #include "llm_service/llm_engine.h"
 #include "llm_service/llm_rpc.h"
@@ -37,7 +38,7 @@ class LlmServer {
     int kv_blocks = 0;    // 0: see ChooseKvBlocks
     int max_running = 32;
     int max_waiting = 64;
-    int max_prefill_tokens = 512;
+    int max_prefill_tokens = 0;  // of a step; 0: by device
     int window_tiles = 4;
   };
 
@@ -60,11 +61,17 @@ class LlmServer {
             const ServiceFrame& frame);
 
   absl::Status LoadText(const OpenedModel& model);
-  absl::Status LoadModel(const Options& options, const OpenedModel& model,
-                         const ServiceFrame& frame);
+  // How many the device has room for.
+  absl::StatusOr<int> PlanKvBlocks(const Options& options,
+                                   const OpenDevice& device,
+                                   const OpenedModel& model) const;
+  absl::Status LoadModel(const Options& options, const OpenDevice& device,
+                         const OpenedModel& model, const ServiceFrame& frame,
+                         ComputeExecutor& executor);
   void ConnectVision(const Options& options, const OpenedModel& model,
                      const ServiceFrame& frame);
-  void StartEngine(const Options& options, const OpenedModel& model,
+  void StartEngine(const Options& options, const OpenDevice& device,
+                   const OpenedModel& model,
                    const ServiceFrame& frame, ComputeExecutor& executor);
 
   const int max_context_;
@@ -81,6 +88,9 @@ class LlmServer {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<LlmRpc> rpc_;
 };
+
+// Prompt tokens of one step on `device`, as the options say or by its kind.
+int StepTokens(const LlmServer::Options& options, at::Device device);
 
 // --device, --vision, those of ModelOptions and of batch and memory.
 void AddLlmOptions(CommandLine& line, LlmServer::Options* options);

@@ -1,10 +1,10 @@
 #include "llm_service/qwen2_model.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,7 +13,6 @@
 #include "kernels/residual.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
-#include "kernels/scalar_type.h"
 #include "kernels/silu_mul.h"
 
 namespace tandem {
@@ -21,7 +20,8 @@ namespace tandem {
 Qwen2Model::Qwen2Model(const TextConfig& config, Options options)
     : config_(config),
       options_(std::move(options)),
-      layers_(config.num_layers) {}
+      layers_(config.num_layers),
+      staging_(options_.device) {}
 
 at::Tensor Qwen2Model::Buffer(const char* name, int64_t rows, int64_t columns) {
   at::Tensor& buffer = buffers_[name];
@@ -42,10 +42,10 @@ void Qwen2Model::EmbedTokens(const StepTensors& step,
                              at::Tensor& hidden) {
   EmbeddingLookup(step.token_ids, embed_tokens_, hidden);
   for (const EmbeddingRows& rows : embeddings) {
-    const at::Tensor from = at::from_blob(
-        const_cast<char*>(rows.data), {rows.num_rows, config_.hidden_size},
-        at::TensorOptions().dtype(ToScalarType(rows.dtype)));
-    hidden.narrow(0, rows.first_slot, rows.num_rows).copy_(from);
+    at::Tensor to = hidden.narrow(0, rows.first_slot, rows.num_rows);
+    std::memcpy(staging_.Room(static_cast<int64_t>(to.nbytes())), rows.data,
+                to.nbytes());
+    staging_.Upload(to);
   }
   Observe("inputs_embeds", hidden);
 }
@@ -61,11 +61,11 @@ at::Tensor Qwen2Model::Attend(const Layer& layer, const StepTensors& step,
   at::Tensor qkv = Buffer("qkv", tokens, (heads + 2 * kv_heads) * dim);
   Linear(x, layer.qkv, qkv);
   const at::Tensor by_head = qkv.view({tokens, heads + 2 * kv_heads, dim});
-  at::Tensor q = by_head.narrow(1, 0, heads);
-  at::Tensor k = by_head.narrow(1, heads, kv_heads);
+  const at::Tensor q = by_head.narrow(1, 0, heads);
+  const at::Tensor k = by_head.narrow(1, heads, kv_heads);
   const at::Tensor v = by_head.narrow(1, heads + kv_heads, kv_heads);
-  ApplyRope(cos, sin, q);
-  ApplyRope(cos, sin, k);
+  at::Tensor rotated = by_head.narrow(1, 0, heads + kv_heads);  // q and k
+  ApplyRope(cos, sin, rotated);
   WriteKv(k, v, step.kv_slots, keys, values);
   at::Tensor attended = Buffer("attended", tokens, heads * dim);
   at::Tensor attended_heads = attended.view({tokens, heads, dim});

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "common/model_config.h"
 #include "common/weight_source.h"
+#include "kernels/host_staging.h"
 #include "kernels/linear.h"
 #include "llm_service/kv_cache.h"
 #include "llm_service/step_tensors.h"
@@ -52,11 +53,13 @@ class Qwen2Model {
       LoadProgress* progress);
 
   const TextConfig& config() const { return config_; }
+  at::Device device() const { return options_.device; }
 
   // Runs one packed step, whose keys and values go to `cache`, and returns the
   // logits of step.output_rows: [num_outputs, vocab_size] in the model's dtype,
-  // valid until the next call. `embeddings` are the input's. Throws c10::Error
-  // where the device fails.
+  // on its device, valid until the next call. `step` is on the device,
+  // `embeddings` are the input's, on the host. Throws c10::Error where the
+  // device fails.
   at::Tensor Forward(const StepTensors& step,
                      absl::Span<const EmbeddingRows> embeddings,
                      KvCache& cache);
@@ -97,6 +100,7 @@ class Qwen2Model {
   at::Tensor norm_;
   LinearWeight lm_head_;
   std::map<std::string, at::Tensor> buffers_;
+  HostStaging staging_;
 };
 
 }  // namespace tandem

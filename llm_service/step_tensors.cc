@@ -115,13 +115,28 @@ absl::StatusOr<StepTensors> MakeStepTensors(const StepInput& input,
                    static_cast<int64_t>(positions.size()),
                    static_cast<int64_t>(positions.size()));
   }
-  return StepTensors{.token_ids = ToTensor(ids),
-                     .positions = ToTensor(positions),
-                     .kv_slots = ToTensor(kv_slots),
-                     .sequences = {.first_row = ToTensor(first_row),
-                                   .num_cached = ToTensor(num_cached),
-                                   .block_table = BlockTables(input.sequences)},
-                     .output_rows = ToTensor(output_rows)};
+  StepTensors step;
+  step.token_ids = ToTensor(ids);
+  step.positions = ToTensor(positions);
+  step.kv_slots = ToTensor(kv_slots);
+  step.output_rows = ToTensor(output_rows);
+  PackedSequences& sequences = step.sequences;
+  sequences.first_row = sequences.host_first_row = ToTensor(first_row);
+  sequences.num_cached = sequences.host_num_cached = ToTensor(num_cached);
+  sequences.block_table = BlockTables(input.sequences);
+  return step;
+}
+
+StepTensors ToDevice(const StepTensors& step, at::Device device) {
+  if (device.is_cpu()) return step;
+  StepTensors there = step;
+  for (at::Tensor* tensor :
+       {&there.token_ids, &there.positions, &there.kv_slots,
+        &there.output_rows, &there.sequences.first_row,
+        &there.sequences.num_cached, &there.sequences.block_table}) {
+    *tensor = tensor->to(device, /*non_blocking=*/true);
+  }
+  return there;
 }
 
 }  // namespace tandem

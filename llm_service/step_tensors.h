@@ -16,7 +16,7 @@ struct StepLimits {
   int num_sampling_slots = 0;
 };
 
-// A StepInput as the tensors that kernels read, on the host.
+// A StepInput as the tensors that kernels read, on one device.
 struct StepTensors {
   at::Tensor token_ids;  // [num_tokens] int32; 0 under embeddings
   at::Tensor positions;  // [num_tokens] int32
@@ -29,9 +29,12 @@ struct StepTensors {
   int64_t num_outputs() const { return output_rows.numel(); }
 };
 
-// INTERNAL, naming the sequence and the bound: a step that breaks the limits is
+// On the host. INTERNAL, naming the sequence and the bound: a step that breaks the limits is
 // a mistake of the scheduler's, and must not reach memory of others.
 absl::StatusOr<StepTensors> MakeStepTensors(const StepInput& input,
                                             const StepLimits& limits);
+
+// The same on `device`, queued on its current stream; itself on a CPU.
+StepTensors ToDevice(const StepTensors& step, at::Device device);
 
 }  // namespace tandem

@@ -11,8 +11,10 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "kernels/attention.h"
+#include "kernels/device.h"
 #include "kernels/extract_patches.h"
 #include "kernels/gelu.h"
+#include "kernels/host_staging.h"
 #include "kernels/layer_norm.h"
 #include "kernels/linear.h"
 #include "kernels/pixel_shuffle.h"
@@ -40,7 +42,7 @@ void Norm(const at::Tensor& x, const NormWeight& norm, float epsilon,
 
 // What one tile passes through; P positions, V the tower's width.
 struct Workspace {
-  at::Tensor pixels;    // [3, tile, tile], float32 on the host
+  at::Tensor pixels;    // [3, tile, tile], float32
   at::Tensor image;     // the same in the compute dtype
   at::Tensor patches;   // [P - 1, 3 * patch_size^2]
   at::Tensor hidden;    // [P, V]
@@ -65,8 +67,7 @@ Workspace MakeWorkspace(const ModelConfig& config, DType dtype,
   const int64_t tokens = config.tokens_per_tile();
   const int64_t hidden = config.text.hidden_size;
   Workspace work;
-  work.pixels =
-      at::empty({3, tile, tile}, at::TensorOptions().dtype(at::kFloat));
+  work.pixels = at::empty({3, tile, tile}, options.dtype(at::kFloat));
   work.image = at::empty({3, tile, tile}, options);
   work.patches = at::empty(
       {positions - 1, int64_t{3} * vision.patch_size * vision.patch_size},
@@ -92,7 +93,7 @@ absl::Status CheckFinite(absl::string_view bytes, DType dtype) {
 class InternVit final : public VisionEncoder {
  public:
   InternVit(const ModelConfig& config, VisionEncoderOptions options,
-            InternVitWeights weights, Workspace work)
+            InternVitWeights weights, Workspace work, at::Device device)
       : vision_(config.vision),
         observer_(std::move(options.observer)),
         format_{.dtype = options.dtype,
@@ -100,7 +101,8 @@ class InternVit final : public VisionEncoder {
                 .hidden_size = config.text.hidden_size,
                 .fingerprint = std::move(options.fingerprint)},
         weights_(std::move(weights)),
-        work_(std::move(work)) {}
+        work_(std::move(work)),
+        staging_(device) {}
 
   const EmbeddingFormat& format() const override { return format_; }
   absl::StatusOr<std::string> Encode(const RgbImage& tile) override;
@@ -110,7 +112,7 @@ class InternVit final : public VisionEncoder {
   void Attend(const InternVitLayer& layer);
   void Mlp(const InternVitLayer& layer);
   void Project();
-  std::string OutputBytes() const;
+  std::string OutputBytes();
 
   at::Tensor WithoutClassToken() const {
     return work_.hidden.narrow(0, 1, vision_.num_positions() - 1);
@@ -124,6 +126,7 @@ class InternVit final : public VisionEncoder {
   const EmbeddingFormat format_;
   const InternVitWeights weights_;
   Workspace work_;
+  HostStaging staging_;
 };
 
 absl::StatusOr<std::string> InternVit::Encode(const RgbImage& tile) {
@@ -135,7 +138,9 @@ absl::StatusOr<std::string> InternVit::Encode(const RgbImage& tile) {
   }
   std::string bytes;
   TANDEM_RETURN_IF_ERROR(TorchToStatus([&] {
-    NormalizeTile(tile, work_.pixels.data_ptr<float>());
+    NormalizeTile(tile, reinterpret_cast<float*>(staging_.Room(
+                            static_cast<int64_t>(work_.pixels.nbytes()))));
+    staging_.Upload(work_.pixels);
     work_.image.copy_(work_.pixels);
     Embed();
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
@@ -207,22 +212,8 @@ void InternVit::Project() {
   Observe("projector.linear_2", work_.out);
 }
 
-std::string InternVit::OutputBytes() const {
-  const at::Tensor host = work_.out.cpu();  // itself, where it is on the host
-  return std::string(static_cast<const char*>(host.data_ptr()),
-                     format_.tile_bytes());
-}
-
-// libtorch's own parser throws.
-absl::StatusOr<at::Device> ParseDevice(const std::string& name) {
-  at::Device device = at::kCPU;
-  const absl::Status status = TorchToStatus([&] {
-    device = at::Device(name);
-    return absl::OkStatus();
-  });
-  if (status.ok()) return device;
-  return absl::InvalidArgumentError(
-      absl::StrCat("device \"", name, "\" is none: ", status.message()));
+std::string InternVit::OutputBytes() {
+  return std::string(staging_.Download(work_.out), format_.tile_bytes());
 }
 
 }  // namespace
@@ -234,7 +225,8 @@ absl::StatusOr<std::unique_ptr<VisionEncoder>> MakeVisionEncoder(
     return absl::InvalidArgumentError(
         "dtype float16 is none to compute in: float32 or bfloat16");
   }
-  TANDEM_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(options.device));
+  TANDEM_ASSIGN_OR_RETURN(const at::Device device,
+                          ParseDevice("--device", options.device));
   TANDEM_ASSIGN_OR_RETURN(InternVitWeights weights,
                           LoadInternVit(source, config, options.dtype, device));
   Workspace work;
@@ -243,7 +235,8 @@ absl::StatusOr<std::unique_ptr<VisionEncoder>> MakeVisionEncoder(
     return absl::OkStatus();
   }));
   return std::make_unique<InternVit>(config, std::move(options),
-                                     std::move(weights), std::move(work));
+                                     std::move(weights), std::move(work),
+                                     device);
 }
 
 }  // namespace tandem

@@ -2,22 +2,52 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "common/byte_size.h"
 #include "common/load_progress.h"
 #include "common/service_info.h"
 #include "common/status_macros.h"
+#include "kernels/device.h"
 #include "vision_service/intern_vit.h"
+#include "vision_service/vision_memory.h"
 
 namespace tandem {
+namespace {
+
+// One tile, so that a card has its code and the libraries their workspaces
+// before the first request.
+absl::Status WarmUp(ComputeExecutor& executor, VisionEncoder& encoder,
+                    int tile_size) {
+  absl::Status encoded;
+  TANDEM_RETURN_IF_ERROR(executor.Run([&] {
+    encoded = encoder.Encode(MakeRgbImage(tile_size, tile_size)).status();
+  }));
+  return encoded;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
     const Options& options, const ServiceFrame& frame,
     ComputeExecutor& executor) {
   const absl::Duration begin = frame.clock.Monotonic();
-  TANDEM_RETURN_IF_ERROR(CheckDevice("--device", options.device));
+  TANDEM_ASSIGN_OR_RETURN(
+      const OpenDevice device,
+      OpenServiceDevice(options.device, executor, frame.metrics));
   TANDEM_ASSIGN_OR_RETURN(const OpenedModel model,
                           OpenModel(options.model, WeightSet::kVision));
+  v1::ServiceInfo info = MakeServiceInfo(model);
+  if (device.card.has_value()) {
+    info.add_card_ids(device.card->id);
+    const VisionMemory memory = VisionMemoryOf(model.config, model.dtype);
+    TANDEM_RETURN_IF_ERROR(CheckFits(
+        *device.card, memory.total(),
+        absl::StrCat(FormatBytes(memory.weights),
+                     " for the vision tower's weights, ",
+                     FormatBytes(memory.tile), " to compute with")));
+  }
   std::unique_ptr<VisionServer> server(
-      new VisionServer(MakeServiceInfo(model), frame));
+      new VisionServer(std::move(info), frame));
   LoadReporter reporter("vision tower");
   const auto weights =
       WithProgress(*model.weights, model.config, WeightSet::kVision, reporter);
@@ -37,6 +67,12 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
   server->rpc_ = std::make_unique<VisionRpc>(
       server->info_, VisionRpc::Deps{*server->engine_, server->put_worker_,
                                      server->gate_, frame.clock});
+  if (device.card.has_value()) {
+    TANDEM_RETURN_IF_ERROR(
+        WarmUp(executor, *server->encoder_, model.config.vision.image_size));
+    TANDEM_ASSIGN_OR_RETURN(const Card loaded, ReadCard(device.device));
+    ReportCard(frame.metrics, loaded);
+  }
   DeviceMetrics(frame.metrics, options.device)
       .model_load_seconds.Increment(
           absl::ToDoubleSeconds(frame.clock.Monotonic() - begin));
@@ -59,7 +95,8 @@ GrpcHost::Service VisionServer::grpc_service() {
 void AddVisionOptions(CommandLine& line, VisionServer::Options* options) {
   AddModelOptions(line, &options->model);
   line.Group("Device and memory");
-  line.Add("device", "cpu", &options->device, "What the vision tower runs on.");
+  line.Add("device", "DEVICE", &options->device,
+           "What the vision tower runs on: cpu, or a card, cuda:0.");
   line.Add("max-held-bytes", "1..", &options->max_held_bytes,
            "Images and embeddings that are kept for requests and as a cache.");
 }

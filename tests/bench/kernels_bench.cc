@@ -170,9 +170,10 @@ void BenchDecodeAttention(int64_t sequences, int64_t context, int64_t heads,
   const at::Tensor q = Filled({sequences, heads, dim}, dtype);
   at::Tensor out = at::empty_like(q);
   const auto ints = at::TensorOptions().dtype(at::kInt);
-  PackedSequences packed{at::empty({sequences + 1}, ints),
-                         at::empty({sequences}, ints),
-                         at::empty({sequences, blocks}, ints)};
+  PackedSequences packed;
+  packed.first_row = packed.host_first_row = at::empty({sequences + 1}, ints);
+  packed.num_cached = packed.host_num_cached = at::empty({sequences}, ints);
+  packed.block_table = at::empty({sequences, blocks}, ints);
   for (int64_t s = 0; s <= sequences; ++s) packed.first_row[s] = s;
   for (int64_t s = 0; s < sequences; ++s) {
     packed.num_cached[s] = context - 1;

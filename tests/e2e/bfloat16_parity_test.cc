@@ -14,9 +14,9 @@
 #include "common/convert_values.h"
 #include "common/weight_source.h"
 #include "gtest/gtest.h"
-#include "kernels/cpu/cpu_level.h"
 #include "nlohmann/json.hpp"
 #include "tests/common/goldens.h"
+#include "tests/kernels/test_compute.h"
 #include "tests/llm_service/small_model.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
@@ -31,19 +31,20 @@ constexpr float kClearGap = 0.1f;
 
 class BFloat16ParityTest : public testing::Test {
  protected:
-  BFloat16ParityTest() {
+  explicit BFloat16ParityTest(const TestCompute& compute) : scope_(compute) {
     const std::string data = TANDEM_TEST_DATA;
     goldens_ = ReadGoldens("t3");
     const std::string directory = data + "/models/t1-custom";
     config_ = *ReadModelConfig(directory);
     const auto source = *OpenCheckpoint(directory, config_);
     observed_ = LoadObserved(config_.text, *source, DType::kBFloat16,
-                             /*num_kv_blocks=*/96);
+                             /*num_kv_blocks=*/96, compute.device);
     VisionEncoderOptions options;
     options.dtype = DType::kBFloat16;
+    options.device = compute.device;
     options.observer = [this](absl::string_view stage,
                               const at::Tensor& values) {
-      seen_[std::string(stage)] = values.clone();
+      seen_[std::string(stage)] = values.cpu().clone();
     };
     encoder_ = *MakeVisionEncoder(*source, config_, options);
   }
@@ -85,6 +86,7 @@ class BFloat16ParityTest : public testing::Test {
     return input;
   }
 
+  const ComputeScope scope_;
   nlohmann::json goldens_;
   ModelConfig config_;
   ObservedModel observed_;
@@ -92,7 +94,13 @@ class BFloat16ParityTest : public testing::Test {
   std::map<std::string, at::Tensor> seen_;  // the vision tower's stages
 };
 
-TEST_F(BFloat16ParityTest, AgreesWhereverTheReferenceIsSure) {
+class BFloat16AnswerTest : public BFloat16ParityTest,
+                           public testing::WithParamInterface<TestCompute> {
+ protected:
+  BFloat16AnswerTest() : BFloat16ParityTest(GetParam()) {}
+};
+
+TEST_P(BFloat16AnswerTest, AgreesWhereverTheReferenceIsSure) {
   int num_clear = 0;
   for (const auto& [name, golden] : goldens_.at("cases").items()) {
     SCOPED_TRACE(name);
@@ -119,6 +127,10 @@ TEST_F(BFloat16ParityTest, AgreesWhereverTheReferenceIsSure) {
   RecordProperty("clear_steps", num_clear);
   EXPECT_GE(num_clear, 50);
 }
+
+INSTANTIATE_TEST_SUITE_P(Computes, BFloat16AnswerTest,
+                         testing::ValuesIn(MainTestComputes()),
+                         [](const auto& info) { return info.param.name(); });
 
 // |got - want| / |want| over the rows that the golden has. Row 0 of `got` is
 // the stage's row `first_row`; rows before it are passed over.
@@ -154,9 +166,11 @@ double RelativeDifference(const GoldenStage& want, const at::Tensor& got,
 constexpr double kOtherOrder = 0.1 / 256;
 
 class BFloat16StageTest : public BFloat16ParityTest,
-                          public testing::WithParamInterface<CpuLevel> {
+                          public testing::WithParamInterface<TestCompute> {
  protected:
-  BFloat16StageTest() : golden_(goldens_.at("cases").at("one_tile")) {
+  BFloat16StageTest()
+      : BFloat16ParityTest(GetParam()),
+        golden_(goldens_.at("cases").at("one_tile")) {
     const nlohmann::json& dump = goldens_.at("one_tile_dump");
     stages_ = std::make_unique<SafetensorsFile>(*SafetensorsFile::Open(
         absl::StrCat(TANDEM_TEST_DATA, "/goldens/",
@@ -164,12 +178,10 @@ class BFloat16StageTest : public BFloat16ParityTest,
     differences_ = dump.at("eager_relative_difference");
   }
   void SetUp() override {
-    if (GetParam() > BestCpuLevel()) {
-      GTEST_SKIP() << "this processor has no " << CpuLevelName(GetParam());
+    if (!GetParam().available()) {
+      GTEST_SKIP() << "this processor has no " << GetParam();
     }
-    SetCpuLevelForTest(GetParam());
   }
-  void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
 
   void ExpectStage(const std::string& name, const at::Tensor& got,
                    int64_t first_row = 0) {
@@ -222,12 +234,9 @@ TEST_P(BFloat16StageTest, DecoderStagesAreAsNearAsTheReferencesOwnKernels) {
   ExpectStage("llm.norm", observed_.value("norm"), last_row);
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, BFloat16StageTest,
-                         testing::Values(CpuLevel::kGeneric, CpuLevel::kAvx2,
-                                         CpuLevel::kAvx512),
-                         [](const auto& info) {
-                           return std::string(CpuLevelName(info.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Computes, BFloat16StageTest,
+                         testing::ValuesIn(AllTestComputes()),
+                         [](const auto& info) { return info.param.name(); });
 
 }  // namespace
 }  // namespace tandem

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/safetensors.h"
-#include "kernels/cpu/cpu_level.h"
 #include "tests/llm_service/small_model.h"
+#include "tests/kernels/test_compute.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
 #include "vision_service/tiles.h"
@@ -42,20 +42,18 @@ void ExpectNear(const float* got, const float* want, int64_t size, float abs,
 
 struct GoldenCase {
   std::string model, layout;
-  CpuLevel level = CpuLevel::kGeneric;
+  TestCompute compute;
   friend std::ostream& operator<<(std::ostream& os, const GoldenCase& c) {
-    return os << c.model << "-" << c.layout << "-" << CpuLevelName(c.level);
+    return os << c.model << "-" << c.layout << "-" << c.compute;
   }
 };
 
 class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
  protected:
   void SetUp() override {
-    if (GetParam().level > BestCpuLevel()) {
-      GTEST_SKIP() << "this processor has no "
-                   << CpuLevelName(GetParam().level);
+    if (!GetParam().compute.available()) {
+      GTEST_SKIP() << "this processor has no " << GetParam().compute;
     }
-    SetCpuLevelForTest(GetParam().level);
     const std::string data = TANDEM_TEST_DATA;
     const std::string directory = absl::StrCat(
         data, "/models/", GetParam().model, "-", GetParam().layout);
@@ -67,16 +65,17 @@ class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
         data, "/goldens/", GetParam().model, "_one_tile.safetensors"));
     ASSERT_TRUE(golden.ok()) << golden.status();
     golden_ = std::make_unique<SafetensorsFile>(*std::move(golden));
-    observed_ = LoadObserved(config->text, **source, DType::kFloat32);
+    observed_ = LoadObserved(config->text, **source, DType::kFloat32,
+                             /*num_kv_blocks=*/64, GetParam().compute.device);
     num_layers_ = config->text.num_layers;
     Encode(**source, *config);
   }
 
-  void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
-
   void Encode(const WeightSource& source, const ModelConfig& config) {
     const auto encoder =
-        MakeVisionEncoder(source, config, {.dtype = DType::kFloat32});
+        MakeVisionEncoder(source, config,
+                          {.dtype = DType::kFloat32,
+                           .device = GetParam().compute.device});
     ASSERT_TRUE(encoder.ok()) << encoder.status();
     const auto tile = (*encoder)->Encode(
         CutTiles(SyntheticImage(330, 310), TileGrid{1, 1}, 448)[0]);
@@ -105,6 +104,7 @@ class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
     EXPECT_GT(compared, 0);
   }
 
+  const ComputeScope scope_{GetParam().compute};
   std::unique_ptr<SafetensorsFile> golden_;
   ObservedModel observed_;
   std::string embeddings_;
@@ -154,9 +154,8 @@ std::vector<GoldenCase> AllCases() {
   std::vector<GoldenCase> cases;
   for (const char* model : {"t1", "t2"}) {
     for (const char* layout : {"custom", "hf"}) {
-      for (const CpuLevel level :
-           {CpuLevel::kGeneric, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
-        cases.push_back({model, layout, level});
+      for (const TestCompute& compute : AllTestComputes()) {
+        cases.push_back({model, layout, compute});
       }
     }
   }
@@ -166,7 +165,7 @@ std::vector<GoldenCase> AllCases() {
 INSTANTIATE_TEST_SUITE_P(Models, DecoderGoldenTest,
                          testing::ValuesIn(AllCases()), [](const auto& info) {
                            return info.param.model + info.param.layout +
-                                  CpuLevelName(info.param.level);
+                                  info.param.compute.name();
                          });
 
 }  // namespace

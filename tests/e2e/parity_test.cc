@@ -12,6 +12,7 @@
 #include "nlohmann/json.hpp"
 #include "tandem/v1/gateway.grpc.pb.h"
 #include "tests/common/goldens.h"
+#include "tests/kernels/test_compute.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/png_encoder.h"
 
@@ -48,8 +49,9 @@ v1::ChatRequest MakeRequest(const nlohmann::json& golden) {
 struct ParityCase {
   std::string goldens;  // file
   std::string model;    // folder
+  TestCompute compute;
   friend std::ostream& operator<<(std::ostream& os, const ParityCase& c) {
-    return os << c.model;
+    return os << c.model << "-" << c.compute;
   }
 };
 
@@ -60,6 +62,7 @@ class StackParityTest : public testing::TestWithParam<ParityCase> {
     options.model.model =
         std::string(TANDEM_TEST_DATA) + "/models/" + GetParam().model;
     options.model.dtype = "float32";
+    options.vision_device = options.llm_device = GetParam().compute.device;
     options.host.pre_drain = absl::ZeroDuration();
     auto server = EmbeddedServer::Start(options, frame_.frame());
     ASSERT_TRUE(server.ok()) << server.status();
@@ -73,6 +76,7 @@ class StackParityTest : public testing::TestWithParam<ParityCase> {
     server_->Shutdown(hurry);
   }
 
+  const ComputeScope scope_{GetParam().compute};
   LocalFrame frame_{{.backend = "cpu", .torch = ""}};
   std::unique_ptr<EmbeddedServer> server_;
   std::unique_ptr<v1::ChatService::Stub> stub_;
@@ -102,11 +106,19 @@ TEST_P(StackParityTest, AnswersAsTransformersDoes) {
   EXPECT_EQ(num_tokens, 7 * 32);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, StackParityTest,
-                         testing::Values(ParityCase{"t1", "t1-custom"},
-                                         ParityCase{"t1", "t1-hf"},
-                                         ParityCase{"t2", "t2-custom"},
-                                         ParityCase{"t2", "t2-hf"}));
+std::vector<ParityCase> AllCases() {
+  std::vector<ParityCase> cases;
+  for (const TestCompute& compute : MainTestComputes()) {
+    for (const std::string goldens : {"t1", "t2"}) {
+      for (const char* layout : {"-custom", "-hf"}) {
+        cases.push_back({goldens, goldens + layout, compute});
+      }
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, StackParityTest, testing::ValuesIn(AllCases()));
 
 }  // namespace
 }  // namespace tandem

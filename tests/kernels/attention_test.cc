@@ -73,7 +73,10 @@ at::Tensor Step(const std::vector<Sequence>& sequences,
                                      at::TensorOptions().dtype(at::kLong));
   std::copy(slots.begin(), slots.end(), slot_tensor.data_ptr<int64_t>());
   WriteKv(at::cat(k), at::cat(v), slot_tensor, keys, values);
-  const PackedSequences packed{Ints(first_row), Ints(num_cached), tables};
+  PackedSequences packed;
+  packed.first_row = packed.host_first_row = Ints(first_row);
+  packed.num_cached = packed.host_num_cached = Ints(num_cached);
+  packed.block_table = tables;
   const at::Tensor all_q = at::cat(q);
   if (reference) {
     return reference::PagedAttention(all_q, keys, values, packed, scale);
@@ -238,9 +241,10 @@ TEST_P(AttentionTest, ShapesThatDoNotFitThrow) {
                c10::Error);
   EXPECT_THROW(WriteKv(odd, odd, slots, cache.keys, cache.values), c10::Error);
   EXPECT_THROW(BidirectionalAttention(x, x, wide, 1, out), c10::Error);
-  const PackedSequences packed{
-      Ints({0, 1}), Ints({0}),
-      at::zeros({1, 1}, slots.options().dtype(at::kInt))};
+  PackedSequences packed;
+  packed.first_row = packed.host_first_row = Ints({0, 1});
+  packed.num_cached = packed.host_num_cached = Ints({0});
+  packed.block_table = at::zeros({1, 1}, slots.options().dtype(at::kInt));
   EXPECT_THROW(PagedAttention(odd, cache.keys, cache.values, packed, 1, out),
                c10::Error);
 }

@@ -204,13 +204,13 @@ TEST(ChooseKvBlocks, HoldsAContextForEachThatCanRunWithinAQuarterOfTheMemory) {
   wish.context_blocks = 512;
   wish.max_running = 32;
   wish.block_bytes = 1 << 20;
-  wish.memory_bytes = int64_t{8} << 30;  // a quarter of it: 2,048 blocks
+  wish.pool_bytes = int64_t{2} << 30;  // 2,048 blocks
   EXPECT_EQ(*ChooseKvBlocks(wish), 2048);
-  wish.memory_bytes = int64_t{1} << 30;
+  wish.pool_bytes = int64_t{1} << 28;
   EXPECT_EQ(*ChooseKvBlocks(wish), 512);
-  wish.memory_bytes = 0;  // nobody says
+  wish.pool_bytes = 0;  // nobody says
   EXPECT_EQ(*ChooseKvBlocks(wish), 512);
-  wish.memory_bytes = int64_t{1} << 40;
+  wish.pool_bytes = int64_t{1} << 38;
   EXPECT_EQ(*ChooseKvBlocks(wish), 32 * 512);
   wish.blocks = 600;
   EXPECT_EQ(*ChooseKvBlocks(wish), 600);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/device.h"
+
 namespace tandem {
 
 ModelConfig SmallConfig() {
@@ -28,14 +30,16 @@ ModelConfig SmallConfig() {
 }
 
 ObservedModel LoadObserved(const TextConfig& config, const WeightSource& source,
-                           DType dtype, int num_kv_blocks) {
+                           DType dtype, int num_kv_blocks,
+                           const std::string& device) {
   ObservedModel observed;
   observed.seen = std::make_shared<std::map<std::string, at::Tensor>>();
   LlmModel::Options options;
   options.model.dtype = dtype;
+  options.model.device = *ParseDevice("test", device);
   options.model.observer = [seen = observed.seen](absl::string_view name,
                                                   const at::Tensor& value) {
-    (*seen)[std::string(name)] = value.clone();
+    (*seen)[std::string(name)] = value.cpu().clone();
   };
   options.num_kv_blocks = num_kv_blocks;
   options.num_sampling_slots = 8;

@@ -19,7 +19,7 @@ ModelConfig SmallConfig();
 // A model whose named values can be looked at after each step.
 struct ObservedModel {
   std::unique_ptr<LlmModel> model;
-  // The last step's values by name, copied.
+  // The last step's values by name, copied to the host.
   std::shared_ptr<std::map<std::string, at::Tensor>> seen;
 
   const at::Tensor& value(const std::string& name) const {
@@ -27,7 +27,8 @@ struct ObservedModel {
   }
 };
 ObservedModel LoadObserved(const TextConfig& config, const WeightSource& source,
-                           DType dtype, int num_kv_blocks = 64);
+                           DType dtype, int num_kv_blocks = 64,
+                           const std::string& device = "cpu");
 
 // A sequence of a test, and where it lives.
 struct TestSequence {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/convert_values.h"
 #include "common/weight_source.h"
-#include "kernels/cpu/cpu_level.h"
+#include "tests/kernels/test_compute.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
 #include "vision_service/tiles.h"
@@ -18,19 +18,17 @@ namespace {
 // Against what transformers computed for one tile, stage by stage.
 struct GoldenCase {
   std::string model, layout;
-  CpuLevel level = CpuLevel::kGeneric;
+  TestCompute compute;
   friend std::ostream& operator<<(std::ostream& os, const GoldenCase& c) {
-    return os << c.model << "-" << c.layout << "-" << CpuLevelName(c.level);
+    return os << c.model << "-" << c.layout << "-" << c.compute;
   }
 };
 class InternVitGoldenTest : public testing::TestWithParam<GoldenCase> {
  protected:
   void SetUp() override {
-    if (GetParam().level > BestCpuLevel()) {
-      GTEST_SKIP() << "this processor has no "
-                   << CpuLevelName(GetParam().level);
+    if (!GetParam().compute.available()) {
+      GTEST_SKIP() << "this processor has no " << GetParam().compute;
     }
-    SetCpuLevelForTest(GetParam().level);
     const std::string data = TANDEM_TEST_DATA;
     const std::string directory = absl::StrCat(
         data, "/models/", GetParam().model, "-", GetParam().layout);
@@ -48,8 +46,7 @@ class InternVitGoldenTest : public testing::TestWithParam<GoldenCase> {
     tile_ = CutTiles(image, TileGrid{1, 1}, 448)[0];
   }
 
-  void TearDown() override { SetCpuLevelForTest(BestCpuLevel()); }
-
+  const ComputeScope scope_{GetParam().compute};
   ModelConfig config_;
   std::unique_ptr<WeightSource> source_;
   std::unique_ptr<SafetensorsFile> golden_;
@@ -73,12 +70,13 @@ double WorstError(const GoldenStage& want, const at::Tensor& got) {
 
 TEST_P(InternVitGoldenTest, EveryStageAgreesInFloat32) {
   std::set<std::string> seen;
-  VisionEncoderOptions options{.dtype = DType::kFloat32};
+  VisionEncoderOptions options{.dtype = DType::kFloat32,
+                               .device = GetParam().compute.device};
   options.observer = [&](absl::string_view stage, const at::Tensor& values) {
     const auto want = ReadGoldenStage(*golden_, stage);
     ASSERT_TRUE(want.ok()) << want.status();
     ASSERT_EQ(values.size(1), want->size) << stage;
-    EXPECT_LE(WorstError(*want, values), 1) << stage;
+    EXPECT_LE(WorstError(*want, values.cpu()), 1) << stage;
     seen.insert(std::string(stage));
   };
   const auto encoder = MakeVisionEncoder(*source_, config_, options);
@@ -96,7 +94,9 @@ TEST_P(InternVitGoldenTest, EveryStageAgreesInFloat32) {
 
 TEST_P(InternVitGoldenTest, EmbeddingsInBFloat16StayClose) {
   const auto encoder =
-      MakeVisionEncoder(*source_, config_, {.dtype = DType::kBFloat16});
+      MakeVisionEncoder(*source_, config_,
+                        {.dtype = DType::kBFloat16,
+                         .device = GetParam().compute.device});
   ASSERT_TRUE(encoder.ok()) << encoder.status();
   const auto bytes = (*encoder)->Encode(tile_);
   ASSERT_TRUE(bytes.ok()) << bytes.status();
@@ -123,9 +123,8 @@ std::vector<GoldenCase> AllCases() {
   std::vector<GoldenCase> cases;
   for (const char* model : {"t1", "t2"}) {
     for (const char* layout : {"custom", "hf"}) {
-      for (const CpuLevel level :
-           {CpuLevel::kGeneric, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
-        cases.push_back({model, layout, level});
+      for (const TestCompute& compute : AllTestComputes()) {
+        cases.push_back({model, layout, compute});
       }
     }
   }
@@ -135,7 +134,7 @@ std::vector<GoldenCase> AllCases() {
 INSTANTIATE_TEST_SUITE_P(Models, InternVitGoldenTest,
                          testing::ValuesIn(AllCases()), [](const auto& info) {
                            return info.param.model + info.param.layout +
-                                  CpuLevelName(info.param.level);
+                                  info.param.compute.name();
                          });
 
 }  // namespace
