@@ -50,9 +50,9 @@ absl::StatusOr<CardPlan> PlanCards(const ModelReport& report) {
   CardPlan plan;
   plan.context = report.config.text.max_positions;
   plan.vision = VisionMemoryOf(report.config, report.dtype);
-  plan.llm = LlmMemoryOf(
-      report.config.text, report.dtype, plan.context,
-      StepTokens(options, at::Device(at::kCUDA)), options.max_running);
+  plan.llm = LlmMemoryOf(report.config.text, report.dtype, plan.context,
+                         StepTokens(options, at::Device(at::kCUDA)),
+                         options.max_running);
   plan.built = BuiltForCards();
   TANDEM_ASSIGN_OR_RETURN(plan.cards, ListCards());
   return plan;

@@ -14,10 +14,10 @@ namespace tandem {
 // there have.
 struct CardPlan {
   VisionMemory vision;
-  LlmMemory llm;         // with the options' defaults and the model's context
-  int context = 0;       // tokens
+  LlmMemory llm;    // with the options' defaults and the model's context
+  int context = 0;  // tokens
   std::vector<Card> cards;
-  bool built = false;    // this program has code for cards
+  bool built = false;  // this program has code for cards
 };
 
 // Looks at the cards. INTERNAL where their driver fails.

@@ -132,8 +132,9 @@ void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,
                         EmbeddedDevices* devices) {
   AddModelOptions(line, &options->model);
   line.Group("Device");
-  line.Add("device", "DEVICE", &devices->both,
-           "What both engines compute on: cpu, or a card, cuda:0. Default: cpu.");
+  line.Add(
+      "device", "DEVICE", &devices->both,
+      "What both engines compute on: cpu, or a card, cuda:0. Default: cpu.");
   line.Add("vision-device", "DEVICE", &devices->vision,
            "What the vision tower runs on. Default: --device.");
   line.Add("llm-device", "DEVICE", &devices->llm,

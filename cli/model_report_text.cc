@@ -68,10 +68,11 @@ std::string Table(const ModelReport& report) {
                        " for each tile's embeddings")),
       Row("tandem-llm", Count(report.llm.parameters),
           FormatBytes(report.llm.weight_bytes),
-          absl::StrCat(FormatBytes(report.kv_bytes_per_token), " KV for each token, ",
-                       FormatBytes(report.context_kv_bytes()),
-                       " for one full context")),
-      Row("tandem serve", Count(both.parameters), FormatBytes(both.weight_bytes),
+          absl::StrCat(
+              FormatBytes(report.kv_bytes_per_token), " KV for each token, ",
+              FormatBytes(report.context_kv_bytes()), " for one full context")),
+      Row("tandem serve", Count(both.parameters),
+          FormatBytes(both.weight_bytes),
           absl::StrCat(FormatBytes(report.total_bytes()),
                        " in all with one full context")));
 }

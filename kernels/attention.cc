@@ -3,8 +3,8 @@
 #include <c10/util/Exception.h>
 
 #include "kernels/attention_cpu.h"
-#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/kernel_set.h"
 #include "kernels/plain/plain.h"
 
 namespace tandem {
@@ -107,7 +107,7 @@ void PagedAttention(const at::Tensor& q, const at::Tensor& key_cache,
                                  out);
     case KernelSet::kPlain:
       return plain::PagedAttention(q, key_cache, value_cache, sequences, scale,
-                                 out);
+                                   out);
   }
 }
 

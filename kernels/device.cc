@@ -43,8 +43,8 @@ absl::StatusOr<at::Device> ParseDevice(absl::string_view option,
     return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(option, ": \"", name, "\" is no device of this machine: ",
-                   Devices(num_cards)));
+      absl::StrCat(option, ": \"", name,
+                   "\" is no device of this machine: ", Devices(num_cards)));
 }
 
 bool BuiltForCards() { return cards::kBuilt; }
@@ -89,12 +89,12 @@ absl::StatusOr<OpenDevice> OpenServiceDevice(absl::string_view name,
 absl::Status CheckFits(const Card& card, int64_t wanted,
                        absl::string_view what) {
   if (wanted <= card.free_bytes) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kResourceExhausted, reason::kDeviceOutOfMemory,
-      absl::StrCat(card.device, " (", card.name, ") has ",
-                   FormatBytes(card.free_bytes), " free of ",
-                   FormatBytes(card.total_bytes), ", and ",
-                   FormatBytes(wanted), " are wanted: ", what));
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   reason::kDeviceOutOfMemory,
+                   absl::StrCat(card.device, " (", card.name, ") has ",
+                                FormatBytes(card.free_bytes), " free of ",
+                                FormatBytes(card.total_bytes), ", and ",
+                                FormatBytes(wanted), " are wanted: ", what));
 }
 
 void ReportCard(Metrics& metrics, const Card& card) {

@@ -57,16 +57,17 @@ absl::Status Bind(int index) {
 
 absl::StatusOr<Card> Read(int index) {
   int before = 0;
-  TANDEM_RETURN_IF_ERROR(FromRuntime("the card in use", cudaGetDevice(&before)));
+  TANDEM_RETURN_IF_ERROR(
+      FromRuntime("the card in use", cudaGetDevice(&before)));
   Card card;
   card.device = absl::StrCat("cuda:", index);
   cudaDeviceProp properties;
   char bus[32] = {};
   size_t free = 0, total = 0;
-  TANDEM_RETURN_IF_ERROR(FromRuntime(
-      card.device, cudaGetDeviceProperties(&properties, index)));
-  TANDEM_RETURN_IF_ERROR(FromRuntime(
-      card.device, cudaDeviceGetPCIBusId(bus, sizeof(bus), index)));
+  TANDEM_RETURN_IF_ERROR(
+      FromRuntime(card.device, cudaGetDeviceProperties(&properties, index)));
+  TANDEM_RETURN_IF_ERROR(
+      FromRuntime(card.device, cudaDeviceGetPCIBusId(bus, sizeof(bus), index)));
   TANDEM_RETURN_IF_ERROR(FromRuntime(card.device, cudaSetDevice(index)));
   const cudaError_t memory = cudaMemGetInfo(&free, &total);
   if (before != index) cudaSetDevice(before);

@@ -8,9 +8,9 @@ namespace tandem {
 char* HostStaging::Room(int64_t bytes) {
   if (!buffer_.defined() || buffer_.numel() < bytes) {
     buffer_ = at::Tensor();  // free first
-    buffer_ = at::empty({bytes}, at::TensorOptions()
-                                     .dtype(at::kByte)
-                                     .pinned_memory(!device_.is_cpu()));
+    buffer_ = at::empty(
+        {bytes},
+        at::TensorOptions().dtype(at::kByte).pinned_memory(!device_.is_cpu()));
   }
   return static_cast<char*>(buffer_.data_ptr());
 }

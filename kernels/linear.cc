@@ -5,12 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
-#include "kernels/plain/plain.h"
 #include "kernels/cpu/huge_tensor.h"
 #include "kernels/host_staging.h"
+#include "kernels/kernel_set.h"
 #include "kernels/linear_cpu.h"
+#include "kernels/plain/plain.h"
 #include "kernels/scalar_type.h"
 #include "kernels/torch_status.h"
 #include "kernels/weight_rows.h"
@@ -53,9 +53,9 @@ absl::StatusOr<int64_t> PlaceTensor(const WeightSource& source,
 }
 
 absl::Status PlaceAll(const WeightSource& source,
-                     absl::Span<const std::string> names, int64_t out_features,
-                     int64_t in_features, DType dtype, KernelSet kernel_set,
-                     at::Tensor& packed) {
+                      absl::Span<const std::string> names, int64_t out_features,
+                      int64_t in_features, DType dtype, KernelSet kernel_set,
+                      at::Tensor& packed) {
   int64_t row = 0;
   for (const std::string& name : names) {
     TANDEM_ASSIGN_OR_RETURN(
@@ -80,9 +80,9 @@ absl::Status ReadBias(const WeightSource& source,
                         absl::StrCat(bias.numel() - row, " values or fewer"));
     }
     at::Tensor to = bias.narrow(0, row, shape.rows);
-    TANDEM_RETURN_IF_ERROR(source.ReadRows(
-        name, 0, shape.rows, dtype,
-        staging.Room(static_cast<int64_t>(to.nbytes()))));
+    TANDEM_RETURN_IF_ERROR(
+        source.ReadRows(name, 0, shape.rows, dtype,
+                        staging.Room(static_cast<int64_t>(to.nbytes()))));
     staging.Upload(to);
     row += shape.rows;
   }

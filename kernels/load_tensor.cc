@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
-#include "kernels/kernel_set.h"
 #include "kernels/host_staging.h"
+#include "kernels/kernel_set.h"
 #include "kernels/scalar_type.h"
 #include "kernels/torch_status.h"
 #include "kernels/weight_rows.h"
@@ -38,13 +38,12 @@ absl::StatusOr<at::Tensor> LoadTensor(const WeightSource& source,
   const absl::Status status = TorchToStatus([&] {
     KernelSetOf("LoadTensor", device);  // throws for one that is not built in
     tensor = at::empty(
-        shape,
-        at::TensorOptions().dtype(ToScalarType(dtype)).device(device));
+        shape, at::TensorOptions().dtype(ToScalarType(dtype)).device(device));
     const at::Tensor flat = tensor.view({-1});
     HostStaging staging(device);
     return ForRowSlices(stored, dtype, [&](int64_t row, int64_t num_rows) {
-      at::Tensor to = flat.narrow(0, row * stored.row_values,
-                                  num_rows * stored.row_values);
+      at::Tensor to =
+          flat.narrow(0, row * stored.row_values, num_rows * stored.row_values);
       if (device.is_cpu()) {
         return source.ReadRows(name, row, num_rows, dtype, to.data_ptr());
       }

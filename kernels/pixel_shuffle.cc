@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
+#include "kernels/kernel_set.h"
 #include "kernels/plain/plain.h"
 
 namespace tandem {

@@ -1,11 +1,11 @@
 #include "kernels/residual.h"
 
-#include "kernels/kernel_set.h"
 #include "kernels/checks.h"
-#include "kernels/plain/plain.h"
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/kernel_set.h"
+#include "kernels/plain/plain.h"
 
 namespace tandem {
 namespace cpu {

@@ -6,12 +6,13 @@
 namespace tandem {
 namespace {
 
+constexpr int64_t kScoreBytes = int64_t{1} << 30;
+
 // Values that live at once in a layer's attention, MLP and norms for one token,
 // as Qwen2Model and the plain operations have them.
 int64_t ValuesPerToken(const TextConfig& c) {
   const int64_t heads = int64_t{c.num_heads} * c.head_dim;
-  const int64_t qkv =
-      int64_t{c.num_heads + 2 * c.num_kv_heads} * c.head_dim;
+  const int64_t qkv = int64_t{c.num_heads + 2 * c.num_kv_heads} * c.head_dim;
   const int64_t buffers = 4 * int64_t{c.hidden_size} + qkv + 2 * heads +
                           3 * int64_t{c.intermediate_size};
   const int64_t temporaries = 2 * heads + c.intermediate_size;
@@ -27,15 +28,13 @@ LlmMemory LlmMemoryOf(const TextConfig& c, DType dtype, int context,
   memory.weights = TextWeightBytes(c, dtype);
   memory.kv_block = MakeKvLayout(c, dtype).bytes_per_block();
   memory.kv_context = KvBlocksFor(context) * memory.kv_block;
-  // The keys and values of one sequence, gathered, and which of them each row
-  // of a KV head sees, as a byte and in the dtype.
+  // The keys and values of one sequence, gathered and made dense, and scores
+  // that plain attention holds a few times over.
   const int64_t gathered =
       int64_t{4} * context * c.num_kv_heads * c.head_dim * item;
-  const int64_t group = c.num_heads / c.num_kv_heads;
-  const int64_t visible = group * step_tokens * context * (1 + item);
   memory.step = step_tokens * ValuesPerToken(c) * item +
                 int64_t{2} * step_outputs * c.vocab_size * item + gathered +
-                visible;
+                kScoreBytes;
   return memory;
 }
 

@@ -11,9 +11,9 @@ namespace tandem {
 // What an llm service takes of its device, in bytes.
 struct LlmMemory {
   int64_t weights = 0;
-  int64_t step = 0;       // what the largest step computes with
-  int64_t kv_block = 0;   // 64 tokens
-  int64_t kv_context = 0; // one full context: the least that is worth a start
+  int64_t step = 0;        // what the largest step computes with
+  int64_t kv_block = 0;    // 64 tokens
+  int64_t kv_context = 0;  // one full context: the least that is worth a start
 
   int64_t least() const { return weights + step + kv_context; }
 };

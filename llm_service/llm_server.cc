@@ -192,12 +192,11 @@ absl::StatusOr<int> LlmServer::PlanKvBlocks(const Options& options,
   const int64_t pool = blocks * memory.kv_block;
   TANDEM_RETURN_IF_ERROR(CheckFits(
       card, memory.weights + memory.step + pool,
-      absl::StrCat(FormatBytes(memory.weights),
-                   " for the language model's weights, ",
-                   FormatBytes(memory.step), " to compute with, ",
-                   FormatBytes(pool), " for the KV cache of ",
-                   int64_t{blocks} * kKvBlockTokens,
-                   " tokens; --max-context and --kv-blocks make it smaller")));
+      absl::StrCat(
+          FormatBytes(memory.weights), " for the language model's weights, ",
+          FormatBytes(memory.step), " to compute with, ", FormatBytes(pool),
+          " for the KV cache of ", int64_t{blocks} * kKvBlockTokens,
+          " tokens; --max-context and --kv-blocks make it smaller")));
   return blocks;
 }
 
@@ -211,11 +210,10 @@ absl::Status LlmServer::LoadModel(const Options& options,
   }
   TANDEM_ASSIGN_OR_RETURN(const int num_blocks,
                           PlanKvBlocks(options, device, model));
-  LogInfo("KV cache",
-          {{"blocks", absl::StrCat(num_blocks)},
-           {"full_contexts",
-            absl::StrCat(num_blocks / KvBlocksFor(max_context_))},
-           {"max_running", absl::StrCat(options.max_running)}});
+  LogInfo("KV cache", {{"blocks", absl::StrCat(num_blocks)},
+                       {"full_contexts",
+                        absl::StrCat(num_blocks / KvBlocksFor(max_context_))},
+                       {"max_running", absl::StrCat(options.max_running)}});
   LoadReporter reporter("language model");
   LlmModel::Options llm;
   llm.model.dtype = model.dtype;
@@ -257,8 +255,7 @@ void LlmServer::ConnectVision(const Options& options, const OpenedModel& model,
 }
 
 void LlmServer::StartEngine(const Options& options, const OpenDevice& device,
-                            const OpenedModel& model,
-                            const ServiceFrame& frame,
+                            const OpenedModel& model, const ServiceFrame& frame,
                             ComputeExecutor& executor) {
   LlmEngine::Options engine;
   engine.tokens_per_tile = model.config.tokens_per_tile();

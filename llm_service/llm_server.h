@@ -71,8 +71,8 @@ class LlmServer {
   void ConnectVision(const Options& options, const OpenedModel& model,
                      const ServiceFrame& frame);
   void StartEngine(const Options& options, const OpenDevice& device,
-                   const OpenedModel& model,
-                   const ServiceFrame& frame, ComputeExecutor& executor);
+                   const OpenedModel& model, const ServiceFrame& frame,
+                   ComputeExecutor& executor);
 
   const int max_context_;
   v1::GetLlmInfoResponse info_;

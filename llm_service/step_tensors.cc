@@ -131,9 +131,9 @@ StepTensors ToDevice(const StepTensors& step, at::Device device) {
   if (device.is_cpu()) return step;
   StepTensors there = step;
   for (at::Tensor* tensor :
-       {&there.token_ids, &there.positions, &there.kv_slots,
-        &there.output_rows, &there.sequences.first_row,
-        &there.sequences.num_cached, &there.sequences.block_table}) {
+       {&there.token_ids, &there.positions, &there.kv_slots, &there.output_rows,
+        &there.sequences.first_row, &there.sequences.num_cached,
+        &there.sequences.block_table}) {
     *tensor = tensor->to(device, /*non_blocking=*/true);
   }
   return there;

@@ -29,8 +29,9 @@ struct StepTensors {
   int64_t num_outputs() const { return output_rows.numel(); }
 };
 
-// On the host. INTERNAL, naming the sequence and the bound: a step that breaks the limits is
-// a mistake of the scheduler's, and must not reach memory of others.
+// On the host. INTERNAL, naming the sequence and the bound: a step that breaks
+// the limits is a mistake of the scheduler's, and must not reach memory of
+// others.
 absl::StatusOr<StepTensors> MakeStepTensors(const StepInput& input,
                                             const StepLimits& limits);
 

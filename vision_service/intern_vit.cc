@@ -234,9 +234,8 @@ absl::StatusOr<std::unique_ptr<VisionEncoder>> MakeVisionEncoder(
     work = MakeWorkspace(config, options.dtype, device);
     return absl::OkStatus();
   }));
-  return std::make_unique<InternVit>(config, std::move(options),
-                                     std::move(weights), std::move(work),
-                                     device);
+  return std::make_unique<InternVit>(
+      config, std::move(options), std::move(weights), std::move(work), device);
 }
 
 }  // namespace tandem

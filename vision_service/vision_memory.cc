@@ -20,8 +20,8 @@ VisionMemory VisionMemoryOf(const ModelConfig& config, DType dtype) {
   const int64_t projector =
       config.tokens_per_tile() *
       (int64_t{config.projector_input_size()} + 2 * config.text.hidden_size);
-  memory.tile = pixels * (4 + 2 * item) +
-                (rows + temporaries + projector) * item;
+  memory.tile =
+      pixels * (4 + 2 * item) + (rows + temporaries + projector) * item;
   return memory;
 }
 

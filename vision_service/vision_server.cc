@@ -40,11 +40,11 @@ absl::StatusOr<std::unique_ptr<VisionServer>> VisionServer::Load(
   if (device.card.has_value()) {
     info.add_card_ids(device.card->id);
     const VisionMemory memory = VisionMemoryOf(model.config, model.dtype);
-    TANDEM_RETURN_IF_ERROR(CheckFits(
-        *device.card, memory.total(),
-        absl::StrCat(FormatBytes(memory.weights),
-                     " for the vision tower's weights, ",
-                     FormatBytes(memory.tile), " to compute with")));
+    TANDEM_RETURN_IF_ERROR(
+        CheckFits(*device.card, memory.total(),
+                  absl::StrCat(FormatBytes(memory.weights),
+                               " for the vision tower's weights, ",
+                               FormatBytes(memory.tile), " to compute with")));
   }
   std::unique_ptr<VisionServer> server(
       new VisionServer(std::move(info), frame));

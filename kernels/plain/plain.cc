@@ -16,8 +16,9 @@
 namespace tandem::plain {
 namespace {
 
-// What libtorch computes a function of in float32, to round once: bfloat16 as it
-// is on a card, but not on a CPU, where libtorch 1.13 rounds each of its steps.
+// What libtorch computes a function of in float32, to round once: bfloat16 as
+// it is on a card, but not on a CPU, where libtorch 1.13 rounds each of its
+// steps.
 at::Tensor ForMath(const at::Tensor& x) {
   return x.device().is_cpu() ? x.to(at::kFloat) : x;
 }

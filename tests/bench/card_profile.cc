@@ -3,9 +3,9 @@
 //   card_profile --random-weights tests/bench/card_figures/internvl3-8b
 //       --device cuda:0 --prefill 3392 --context 1024
 //
-// A prefill of so many tokens, a decode step behind so many, and one tile of the
-// vision tower: wall time without a profiler, then one run under libtorch's,
-// whose kernels are added up by kind. Prints Markdown.
+// A prefill of so many tokens, a decode step behind so many, and one tile of
+// the vision tower: wall time without a profiler, then one run under
+// libtorch's, whose kernels are added up by kind. Prints Markdown.
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/safetensors.h"
-#include "tests/llm_service/small_model.h"
 #include "tests/kernels/test_compute.h"
+#include "tests/llm_service/small_model.h"
 #include "tests/vision_service/golden.h"
 #include "vision_service/intern_vit.h"
 #include "vision_service/tiles.h"
@@ -72,10 +72,9 @@ class DecoderGoldenTest : public testing::TestWithParam<GoldenCase> {
   }
 
   void Encode(const WeightSource& source, const ModelConfig& config) {
-    const auto encoder =
-        MakeVisionEncoder(source, config,
-                          {.dtype = DType::kFloat32,
-                           .device = GetParam().compute.device});
+    const auto encoder = MakeVisionEncoder(
+        source, config,
+        {.dtype = DType::kFloat32, .device = GetParam().compute.device});
     ASSERT_TRUE(encoder.ok()) << encoder.status();
     const auto tile = (*encoder)->Encode(
         CutTiles(SyntheticImage(330, 310), TileGrid{1, 1}, 448)[0]);

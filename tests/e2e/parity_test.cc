@@ -118,7 +118,8 @@ std::vector<ParityCase> AllCases() {
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, StackParityTest, testing::ValuesIn(AllCases()));
+INSTANTIATE_TEST_SUITE_P(Models, StackParityTest,
+                         testing::ValuesIn(AllCases()));
 
 }  // namespace
 }  // namespace tandem

@@ -30,9 +30,8 @@ TEST(DeviceTest, ACardThatIsNotThereSaysWhatIs) {
   const absl::Status status = ParseDevice("--device", "cuda:4711").status();
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr("cpu"));
-  EXPECT_EQ(status.code(), BuiltForCards()
-                               ? absl::StatusCode::kInvalidArgument
-                               : absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.code(), BuiltForCards() ? absl::StatusCode::kInvalidArgument
+                                           : absl::StatusCode::kUnimplemented);
 }
 
 TEST(DeviceTest, CardsAreListedAsTheyAreNamed) {
@@ -75,10 +74,9 @@ TEST(DeviceTest, ACardIsSeenByOperators) {
                        .total_bytes = 8});
   const std::string text = metrics.Text();
   EXPECT_THAT(text, HasSubstr("name=\"A card\",uuid=\"boot/0000:01:00.0\""));
-  for (const char* line :
-       {"{device=\"cuda:1\",kind=\"used\"} 5",
-        "{device=\"cuda:1\",kind=\"free\"} 3",
-        "{device=\"cuda:1\",kind=\"limit\"} 8"}) {
+  for (const char* line : {"{device=\"cuda:1\",kind=\"used\"} 5",
+                           "{device=\"cuda:1\",kind=\"free\"} 3",
+                           "{device=\"cuda:1\",kind=\"limit\"} 8"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }

@@ -68,9 +68,9 @@ class PlainTest : public testing::TestWithParam<PlainCase> {
   at::Tensor There(const at::Tensor& host) const { return host.to(device_); }
   // Room on the device; what an operation forgets to write shows.
   at::Tensor Empty(const std::vector<int64_t>& sizes) const {
-    return at::empty(sizes, at::TensorOptions()
-                                .dtype(GetParam().dtype)
-                                .device(device_))
+    return at::empty(
+               sizes,
+               at::TensorOptions().dtype(GetParam().dtype).device(device_))
         .fill_(NAN);
   }
 
@@ -155,8 +155,8 @@ TEST_P(PlainTest, Rope) {
     at::Tensor got = There(x).clone();
     at::Tensor two = got.narrow(1, 0, 2);
     ApplyRope(cos, sin, two);
-    ExpectEqual(two.cpu(), reference::ApplyRope(cos.cpu(), sin.cpu(),
-                                                x.narrow(1, 0, 2)));
+    ExpectEqual(two.cpu(),
+                reference::ApplyRope(cos.cpu(), sin.cpu(), x.narrow(1, 0, 2)));
     ExpectEqual(got.narrow(1, 2, 1).cpu(), x.narrow(1, 2, 1));
   }
 }
@@ -187,8 +187,8 @@ TEST_P(PlainTest, Linear) {
     int64_t tokens, in, out;
   };
   for (const auto& [tokens, in, out] :
-       {Shape{1, 1, 1}, Shape{1, 96, 160}, Shape{7, 63, 65},
-        Shape{97, 512, 50}, Shape{0, 5, 4}}) {
+       {Shape{1, 1, 1}, Shape{1, 96, 160}, Shape{7, 63, 65}, Shape{97, 512, 50},
+        Shape{0, 5, 4}}) {
     SCOPED_TRACE(tokens);
     const at::Tensor x = Random({tokens, in}, 1), bias = Random({out}, 3);
     const at::Tensor weight =
@@ -236,9 +236,9 @@ TEST_P(PlainTest, BidirectionalAttention) {
     const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
     BidirectionalAttention(there.select(1, 0), there.select(1, 1),
                            there.select(1, 2), scale, out);
-    ExpectNear(out, reference::BidirectionalAttention(qkv.select(1, 0),
-                                                      qkv.select(1, 1),
-                                                      qkv.select(1, 2), scale));
+    ExpectNear(
+        out, reference::BidirectionalAttention(
+                 qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), scale));
   }
 }
 
@@ -280,10 +280,10 @@ TEST_P(PlainTest, PagedAttentionOfAMixedStep) {
                      q = Random({90, heads, head_dim}, 3);
 
     at::Tensor both = Empty({8, 64, 2, kv_heads, head_dim});
-    at::Tensor keys = strided ? both.select(2, 0)
-                              : Empty({8, 64, kv_heads, head_dim});
-    at::Tensor values = strided ? both.select(2, 1)
-                                : Empty({8, 64, kv_heads, head_dim});
+    at::Tensor keys =
+        strided ? both.select(2, 0) : Empty({8, 64, kv_heads, head_dim});
+    at::Tensor values =
+        strided ? both.select(2, 1) : Empty({8, 64, kv_heads, head_dim});
     WriteKv(There(k), There(v), There(slot_tensor), keys, values);
     PackedSequences packed;
     packed.host_first_row = Ints(first_row);
@@ -311,9 +311,8 @@ TEST_P(PlainTest, StagingBringsBytesThereAndBack) {
               host.data_ptr(), host.nbytes());
   staging.Upload(there);
   ExpectEqual(there.cpu(), host);
-  EXPECT_EQ(std::memcmp(staging.Download(there), host.data_ptr(),
-                        host.nbytes()),
-            0);
+  EXPECT_EQ(
+      std::memcmp(staging.Download(there), host.data_ptr(), host.nbytes()), 0);
 }
 
 std::vector<PlainCase> AllPlainCases() {
@@ -326,9 +325,8 @@ std::vector<PlainCase> AllPlainCases() {
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Devices, PlainTest, testing::ValuesIn(AllPlainCases()),
-    [](const auto& info) { return info.param.name(); });
+INSTANTIATE_TEST_SUITE_P(Devices, PlainTest, testing::ValuesIn(AllPlainCases()),
+                         [](const auto& info) { return info.param.name(); });
 
 }  // namespace
 }  // namespace tandem

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/kernel_set.h"
 #include "kernels/device.h"
+#include "kernels/kernel_set.h"
 
 namespace tandem {
 
@@ -23,8 +23,8 @@ std::vector<TestCompute> MainTestComputes() {
 std::vector<TestCompute> AllTestComputes() {
   std::vector<TestCompute> computes = MainTestComputes();
   computes[0].level = CpuLevel::kGeneric;
-  computes.insert(computes.begin() + 1, {{.level = CpuLevel::kAvx2},
-                                         {.level = CpuLevel::kAvx512}});
+  computes.insert(computes.begin() + 1,
+                  {{.level = CpuLevel::kAvx2}, {.level = CpuLevel::kAvx512}});
   return computes;
 }
 

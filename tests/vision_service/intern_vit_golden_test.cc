@@ -93,10 +93,9 @@ TEST_P(InternVitGoldenTest, EveryStageAgreesInFloat32) {
 }
 
 TEST_P(InternVitGoldenTest, EmbeddingsInBFloat16StayClose) {
-  const auto encoder =
-      MakeVisionEncoder(*source_, config_,
-                        {.dtype = DType::kBFloat16,
-                         .device = GetParam().compute.device});
+  const auto encoder = MakeVisionEncoder(
+      *source_, config_,
+      {.dtype = DType::kBFloat16, .device = GetParam().compute.device});
   ASSERT_TRUE(encoder.ok()) << encoder.status();
   const auto bytes = (*encoder)->Encode(tile_);
   ASSERT_TRUE(bytes.ok()) << bytes.status();
