@@ -4,10 +4,10 @@
 #include <ATen/ops/index_select.h>
 
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/convert_values.h"
 #include "kernels/attention.h"
 #include "kernels/embedding_lookup.h"
 #include "kernels/residual.h"
@@ -43,8 +43,8 @@ void Qwen2Model::EmbedTokens(const StepTensors& step,
   EmbeddingLookup(step.token_ids, embed_tokens_, hidden);
   for (const EmbeddingRows& rows : embeddings) {
     at::Tensor to = hidden.narrow(0, rows.first_slot, rows.num_rows);
-    std::memcpy(staging_.Room(static_cast<int64_t>(to.nbytes())), rows.data,
-                to.nbytes());
+    ConvertValues(rows.data, rows.dtype, to.numel(), options_.dtype,
+                  staging_.Room(static_cast<int64_t>(to.nbytes())));
     staging_.Upload(to);
   }
   Observe("inputs_embeds", hidden);
