@@ -1,6 +1,5 @@
 #include "common/options.h"
 
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "common/version.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/common/test_files.h"
 
 namespace tandem {
 namespace {
@@ -52,11 +52,10 @@ class OptionsTest : public testing::Test {
     return std::string(Parse(std::move(arguments)).message());
   }
   std::string WriteFile(const std::string& text) {
-    const std::string path = testing::TempDir() + "options_test.toml";
-    std::ofstream(path) << text;
-    return path;
+    return directory_.Write("options.toml", text);
   }
 
+  TempDirectory directory_;
   CommandLine line_{"tandem-x", "Does things."};
   bool model_given_ = true;
   std::map<std::string, std::string> environment_;

@@ -13,6 +13,7 @@
 #include "common/service_frame.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/common/test_files.h"
 #include "tests/fakes/fake_vision_service.h"
 
 namespace tandem {
@@ -154,11 +155,10 @@ TEST_F(LlmServerTest, GivesTheSameTokensAloneAndInABatch) {
 }
 
 TEST_F(LlmServerTest, ServesRandomWeightsWithoutATokenizer) {
-  const std::string directory = testing::TempDir() + "/random-weights";
-  std::filesystem::create_directories(directory);
+  const TempDirectory temporary;
+  const std::string& directory = temporary.path();
   std::filesystem::copy_file(DemoModel() + "/config.json",
-                             directory + "/config.json",
-                             std::filesystem::copy_options::overwrite_existing);
+                             directory + "/config.json");
   LlmServer::Options options;
   options.model.random_weights = directory;
   ASSERT_TRUE(Load(options).ok());
@@ -185,13 +185,12 @@ TEST_F(LlmServerTest, SaysWhichOptionDoesNotFitTheModel) {
 }
 
 TEST_F(LlmServerTest, RefusesAVocabularyWithoutTheTokensOfTheTemplate) {
-  const std::string directory = testing::TempDir() + "/small-vocabulary";
-  std::filesystem::create_directories(directory);
+  const TempDirectory temporary;
+  const std::string& directory = temporary.path();
   for (const std::string name :
        {"vocab.json", "merges.txt", "added_tokens.json"}) {
-    std::filesystem::copy_file(
-        DemoModel() + "/" + name, directory + "/" + name,
-        std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(DemoModel() + "/" + name,
+                               directory + "/" + name);
   }
   std::ifstream in(DemoModel() + "/config.json");
   nlohmann::json config = nlohmann::json::parse(in);
