@@ -167,7 +167,7 @@ absl::StatusOr<v1::CountPromptTokensResponse> GenerationReader::Count(
     return FieldError(
         "return_token_ids",
         absl::StrCat("a prompt of ", ids.size(),
-                     " tokens; ids are answered of up to ", kMaxAnsweredIds));
+                     " tokens; ids are answered for up to ", kMaxAnsweredIds));
   }
   response.mutable_token_ids()->Add(ids.begin(), ids.end());
   return response;

@@ -30,7 +30,8 @@ struct Generation {
 // thread-safe. The work is linear in the text: not for a network thread.
 class GenerationReader {
  public:
-  // Ids that one answer may hold: at most 12 MiB of a message's 32.
+  // Ids that one answer may hold: with ids below 2^21 at most 12 MiB of a
+  // message's 32.
   static constexpr int kMaxAnsweredIds = 1 << 22;
 
   // `prompts` must outlive the reader. `max_context` counts prompt and answer.
