@@ -221,6 +221,7 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
 v1::GenerateRequest ChatAttempt::MakeRequest() const {
   v1::GenerateRequest request;
   request.set_request_id(job_.request_id);
+  if (job_.plan.prompt != nullptr) request.set_prompt(*job_.plan.prompt);
   for (const v1::PromptMessage& message : job_.plan.messages) {
     *request.add_messages() = message;
   }

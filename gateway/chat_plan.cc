@@ -166,17 +166,9 @@ absl::Status ShareTiles(const std::vector<Detail>& details,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-int ChatPlan::num_tiles() const {
-  int num_tiles = 0;
-  for (const PlannedImage& image : images) num_tiles += image.grid.num_tiles();
-  return num_tiles;
-}
-
-absl::StatusOr<ChatPlan> PlanChat(const Messages& messages,
-                                  const Preprocessing& preprocessing,
-                                  const ChatLimits& limits) {
+absl::StatusOr<ChatPlan> PlanMessages(const Messages& messages,
+                                      const Preprocessing& preprocessing,
+                                      const ChatLimits& limits) {
   TANDEM_RETURN_IF_ERROR(
       CheckCount("messages", messages.size(), limits.max_messages));
   TANDEM_RETURN_IF_ERROR(CheckNumImages(messages, limits.max_images));
@@ -193,6 +185,45 @@ absl::StatusOr<ChatPlan> PlanChat(const Messages& messages,
   TANDEM_RETURN_IF_ERROR(
       ShareTiles(details, preprocessing, limits, plan.images));
   return plan;
+}
+
+// Of a ChatRequest or a CountTokensRequest.
+template <typename Request>
+absl::StatusOr<ChatPlan> Plan(const Request& request,
+                              const Preprocessing& preprocessing,
+                              const ChatLimits& limits) {
+  if (!request.has_prompt()) {
+    return PlanMessages(request.messages(), preprocessing, limits);
+  }
+  if (!request.messages().empty()) {
+    return FieldError("prompt", "is set beside messages");
+  }
+  ChatPlan plan;
+  plan.prompt = &request.prompt();
+  return plan;
+}
+
+}  // namespace
+
+int ChatPlan::num_tiles() const {
+  int num_tiles = 0;
+  for (const PlannedImage& image : images) num_tiles += image.grid.num_tiles();
+  return num_tiles;
+}
+
+absl::StatusOr<ChatPlan> PlanChat(const v1::ChatRequest& request,
+                                  const Preprocessing& preprocessing,
+                                  const ChatLimits& limits) {
+  if (request.has_prompt() && request.prompt().empty()) {
+    return FieldError("prompt", "is empty");
+  }
+  return Plan(request, preprocessing, limits);
+}
+
+absl::StatusOr<ChatPlan> PlanCount(const v1::CountTokensRequest& request,
+                                   const Preprocessing& preprocessing,
+                                   const ChatLimits& limits) {
+  return Plan(request, preprocessing, limits);
 }
 
 }  // namespace tandem

@@ -35,6 +35,8 @@ struct PlannedImage {
 // A request that passed every check that needs no model: what the llm service
 // and the vision service will be told.
 struct ChatPlan {
+  // Not null: the text that there is instead of messages, in the request.
+  const std::string* prompt = nullptr;
   std::vector<v1::PromptMessage> messages;
   std::vector<PlannedImage> images;
   int64_t image_bytes = 0;
@@ -44,13 +46,19 @@ struct ChatPlan {
 
 // Checks messages and image headers (no pixel is decoded) and shares the
 // request's tile budget among its images: where it does not hold them all, the
-// images that leave their detail to us get fewer tiles, evenly.
+// images that leave their detail to us get fewer tiles, evenly. A prompt is
+// checked for messages beside it and for being empty.
 //
 // `preprocessing` is the backends', its max_tiles the default of images that
 // name none. INVALID_ARGUMENT naming the field ("messages[2].role") and the
-// bound. Thread-safe; `messages` must outlive the plan.
-absl::StatusOr<ChatPlan> PlanChat(
-    const google::protobuf::RepeatedPtrField<v1::ChatMessage>& messages,
-    const Preprocessing& preprocessing, const ChatLimits& limits);
+// bound. Thread-safe; `request` must outlive the plan.
+absl::StatusOr<ChatPlan> PlanChat(const v1::ChatRequest& request,
+                                  const Preprocessing& preprocessing,
+                                  const ChatLimits& limits);
+
+// The same for what is counted alone, where a prompt may be empty.
+absl::StatusOr<ChatPlan> PlanCount(const v1::CountTokensRequest& request,
+                                   const Preprocessing& preprocessing,
+                                   const ChatLimits& limits);
 
 }  // namespace tandem

@@ -14,11 +14,18 @@
 namespace tandem {
 namespace {
 
+// Of a prompt that grows, what stays.
+constexpr size_t kPromptHead = 256;
+
 // Requests of one conversation meet their prefix: what comes up to the first
-// answer stays as it grows.
+// answer stays as it grows, and so does a prompt's beginning.
 std::string ConversationKey(const v1::ChatRequest& request) {
   if (!request.prompt_cache_key().empty()) {
     return AffinityKey(request.prompt_cache_key());
+  }
+  if (request.has_prompt()) {
+    return AffinityKey(
+        absl::string_view(request.prompt()).substr(0, kPromptHead));
   }
   std::string key;
   for (const v1::ChatMessage& message : request.messages()) {
@@ -58,7 +65,8 @@ ChatSession::ChatSession(ChatEngine& engine, v1::ChatRequest request,
       engine_(engine),
       call_(std::move(call)),
       events_(std::move(events)),
-      id_(absl::StrCat("chatcmpl-", RandomHex(12))),
+      id_(absl::StrCat(request.has_prompt() ? "cmpl-" : "chatcmpl-",
+                       RandomHex(12))),
       created_(absl::ToUnixSeconds(engine.clock_.Now())),
       received_(engine.clock_.Monotonic()),
       deadline_(engine.clock_, call_.deadline),
@@ -75,8 +83,8 @@ absl::Status ChatSession::Prepare() {
   }
   TANDEM_ASSIGN_OR_RETURN(const Preprocessing preprocessing,
                           engine_.BackendPreprocessing());
-  TANDEM_ASSIGN_OR_RETURN(plan_, PlanChat(request_.messages(), preprocessing,
-                                          engine_.options_.limits));
+  TANDEM_ASSIGN_OR_RETURN(
+      plan_, PlanChat(request_, preprocessing, engine_.options_.limits));
   conversation_key_ = ConversationKey(request_);
   return absl::OkStatus();
 }

@@ -34,12 +34,14 @@ absl::Status TokenCount::Prepare(const v1::CountTokensRequest& request) {
                           engine_.BackendPreprocessing());
   TANDEM_ASSIGN_OR_RETURN(
       const ChatPlan plan,
-      PlanChat(request.messages(), preprocessing, engine_.options_.limits));
+      PlanCount(request, preprocessing, engine_.options_.limits));
   TANDEM_ASSIGN_OR_RETURN(ticket_,
                           engine_.counts_.Enter(/*image_bytes=*/0, [] {}));
   TANDEM_ASSIGN_OR_RETURN(
       llm_, engine_.llm_.Pick(
                 "", "", [](const BackendInfo&) { return absl::OkStatus(); }));
+  if (plan.prompt != nullptr) request_.set_prompt(*plan.prompt);
+  request_.set_return_token_ids(request.return_token_ids());
   for (const v1::PromptMessage& message : plan.messages) {
     *request_.add_messages() = message;
   }
@@ -59,6 +61,7 @@ void TokenCount::OnCounted(const grpc::Status& status) {
     counted.emplace();
     counted->set_prompt_tokens(response_.prompt_tokens());
     counted->set_image_tokens(response_.image_tokens());
+    counted->mutable_token_ids()->Swap(response_.mutable_token_ids());
   } else if (!cancelled_) {
     if (IsTransportFailure(status)) engine_.llm_.MarkUnreachable(*llm_);
     counted =

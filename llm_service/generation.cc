@@ -106,10 +106,11 @@ absl::StatusOr<Generation> GenerationReader::Read(
   }
   TANDEM_ASSIGN_OR_RETURN(SamplingPlan plan,
                           PlanSampling(request.sampling(), defaults_));
+  if (request.has_prompt() && request.prompt().empty()) {
+    return FieldError("prompt", "is empty");
+  }
   Generation generation;
-  TANDEM_ASSIGN_OR_RETURN(
-      generation.prompt,
-      prompts_.Build(ReadMessages(request.messages()), image_tiles));
+  TANDEM_ASSIGN_OR_RETURN(generation.prompt, ReadPrompt(request, image_tiles));
   TANDEM_ASSIGN_OR_RETURN(generation.max_tokens,
                           ChooseMaxTokens(plan, generation.prompt));
   generation.request_id = request.request_id();
@@ -117,6 +118,21 @@ absl::StatusOr<Generation> GenerationReader::Read(
   generation.sampling = std::move(plan.params);
   generation.stop = std::move(plan.stop);
   return generation;
+}
+
+template <typename Request>
+absl::StatusOr<Prompt> GenerationReader::ReadPrompt(
+    const Request& request, const std::vector<int>& image_tiles) const {
+  if (!request.has_prompt()) {
+    return prompts_.Build(ReadMessages(request.messages()), image_tiles);
+  }
+  if (!request.messages().empty()) {
+    return FieldError("prompt", "is set beside messages");
+  }
+  if (!image_tiles.empty()) {
+    return FieldError("images[0]", "is beside a prompt, which takes no images");
+  }
+  return prompts_.BuildText(request.prompt());
 }
 
 absl::StatusOr<int> GenerationReader::ChooseMaxTokens(
@@ -140,12 +156,20 @@ absl::StatusOr<v1::CountPromptTokensResponse> GenerationReader::Count(
   for (const uint32_t tiles : request.image_tiles()) {
     image_tiles.push_back(ToInt(tiles));
   }
-  TANDEM_ASSIGN_OR_RETURN(
-      const Prompt prompt,
-      prompts_.Build(ReadMessages(request.messages()), image_tiles));
+  TANDEM_ASSIGN_OR_RETURN(const Prompt prompt,
+                          ReadPrompt(request, image_tiles));
+  const std::vector<int>& ids = prompt.token_ids;
   v1::CountPromptTokensResponse response;
-  response.set_prompt_tokens(prompt.token_ids.size());
+  response.set_prompt_tokens(ids.size());
   response.set_image_tokens(prompt.num_image_tokens());
+  if (!request.return_token_ids()) return response;
+  if (ids.size() > kMaxAnsweredIds) {
+    return FieldError(
+        "return_token_ids",
+        absl::StrCat("a prompt of ", ids.size(),
+                     " tokens; ids are answered for up to ", kMaxAnsweredIds));
+  }
+  response.mutable_token_ids()->Add(ids.begin(), ids.end());
   return response;
 }
 

@@ -280,4 +280,12 @@ absl::StatusOr<Prompt> PromptBuilder::Build(
   return std::move(rendering).Finish();
 }
 
+absl::StatusOr<Prompt> PromptBuilder::BuildText(absl::string_view text) const {
+  const absl::Status utf8 = CheckUtf8(text);
+  if (!utf8.ok()) return FieldError("prompt", utf8.message());
+  PromptWriter writer(*tokenizer_);
+  writer.AddText(text);
+  return std::move(writer).Finish();
+}
+
 }  // namespace tandem

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "absl/types/variant.h"
 #include "common/model_config.h"
@@ -68,6 +69,11 @@ class PromptBuilder {
   // Face profile is the chat template of the -hf checkpoints.
   absl::StatusOr<Prompt> Build(absl::Span<const PromptMessage> messages,
                                absl::Span<const int> image_tiles) const;
+
+  // The prompt of a bare text: its characters, without a template and without
+  // control tokens; an empty text has no token. INVALID_ARGUMENT FIELD_INVALID,
+  // naming prompt, for text that is no UTF-8. Thread-safe.
+  absl::StatusOr<Prompt> BuildText(absl::string_view text) const;
 
   // Tokens that prompts hold besides those of their texts.
   std::vector<int> control_token_ids() const {

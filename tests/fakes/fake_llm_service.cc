@@ -15,25 +15,60 @@
 namespace tandem {
 namespace {
 
-// Tokens of the texts, and a rule for the messages that every client can meet.
-absl::Status CountText(
-    const google::protobuf::RepeatedPtrField<v1::PromptMessage>& messages,
-    uint32_t& tokens) {
-  if (messages.empty()) return FieldError("messages", "is empty");
-  for (int i = 0; i < messages.size(); ++i) {
-    const std::string& role = messages[i].role();
-    if (role != "system" && role != "user" && role != "assistant") {
-      return FieldError(absl::StrCat("messages[", i, "].role"),
-                        absl::StrCat("\"", role, "\" is unknown"));
+struct FakePrompt {
+  std::vector<uint32_t> token_ids;
+  uint32_t image_tokens = 0;
+
+  void AddText(const std::string& text) {
+    for (const unsigned char byte : text) token_ids.push_back(byte);
+  }
+};
+
+absl::Status AddMessage(const v1::PromptMessage& message, int index,
+                        const std::vector<uint32_t>& image_tokens,
+                        FakePrompt& prompt) {
+  const std::string field = absl::StrCat("messages[", index, "]");
+  const std::string& role = message.role();
+  if (role != "system" && role != "user" && role != "assistant") {
+    return FieldError(field + ".role",
+                      absl::StrCat("\"", role, "\" is unknown"));
+  }
+  if (message.content().empty()) return FieldError(field, "is empty");
+  for (const v1::PromptPart& part : message.content()) {
+    prompt.AddText(part.text());
+    if (!part.has_image_index()) continue;
+    if (part.image_index() >= image_tokens.size()) {
+      return FieldError(field,
+                        absl::StrCat("there is no image ", part.image_index()));
     }
-    if (messages[i].content().empty()) {
-      return FieldError(absl::StrCat("messages[", i, "]"), "is empty");
-    }
-    for (const v1::PromptPart& part : messages[i].content()) {
-      tokens += static_cast<uint32_t>(part.text().size());
-    }
+    const uint32_t count = image_tokens[part.image_index()];
+    prompt.token_ids.insert(prompt.token_ids.end(), count,
+                            FakeLlmService::kImageToken);
+    prompt.image_tokens += count;
   }
   return absl::OkStatus();
+}
+
+// Of a GenerateRequest or a CountPromptTokensRequest, with the rules that every
+// client can meet.
+template <typename Request>
+absl::StatusOr<FakePrompt> ReadPrompt(
+    const Request& request, const std::vector<uint32_t>& image_tokens) {
+  FakePrompt prompt;
+  if (request.has_prompt()) {
+    if (!request.messages().empty()) {
+      return FieldError("prompt", "is beside messages");
+    }
+    if (!image_tokens.empty()) return FieldError("images[0]", "has no place");
+    prompt.AddText(request.prompt());
+    return prompt;
+  }
+  if (request.messages().empty()) return FieldError("messages", "is empty");
+  for (int i = 0; i < request.messages_size(); ++i) {
+    TANDEM_RETURN_IF_ERROR(
+        AddMessage(request.messages(i), i, image_tokens, prompt));
+  }
+  return prompt;
 }
 
 absl::Status TooLong(uint32_t prompt, uint32_t image, uint32_t answer) {
@@ -221,18 +256,22 @@ absl::Status FakeLlmService::Check(const v1::GenerateRequest& request,
     return FieldError("sampling.temperature",
                       absl::StrCat(temperature, " is outside [0, 2]"));
   }
-  uint32_t prompt = 0, image = 0;
-  TANDEM_RETURN_IF_ERROR(CountText(request.messages(), prompt));
+  if (request.has_prompt() && request.prompt().empty()) {
+    return FieldError("prompt", "is empty");
+  }
+  std::vector<uint32_t> image_tokens;
   for (const v1::ImageRef& ref : request.images()) {
-    image += ref.num_tiles() * info_.info().tokens_per_tile();
+    image_tokens.push_back(ref.num_tiles() * info_.info().tokens_per_tile());
   }
-  prompt += image;
+  TANDEM_ASSIGN_OR_RETURN(const FakePrompt prompt,
+                          ReadPrompt(request, image_tokens));
+  const auto num_prompt = static_cast<uint32_t>(prompt.token_ids.size());
   const uint32_t answer = std::max(1u, request.sampling().max_tokens());
-  if (prompt + answer > info_.max_context_tokens()) {
-    return TooLong(prompt, image, answer);
+  if (num_prompt + answer > info_.max_context_tokens()) {
+    return TooLong(num_prompt, prompt.image_tokens, answer);
   }
-  usage.set_prompt_tokens(prompt);
-  usage.set_image_tokens(image);
+  usage.set_prompt_tokens(num_prompt);
+  usage.set_image_tokens(prompt.image_tokens);
   return absl::OkStatus();
 }
 
@@ -262,15 +301,21 @@ grpc::Status FakeLlmService::CountTokens(
   if (held && !WaitWhileHeld(*context)) {
     return ToGrpcStatus(absl::CancelledError());
   }
-  uint32_t prompt = 0, image = 0;
-  const absl::Status status = CountText(request->messages(), prompt);
-  if (!status.ok()) return ToGrpcStatus(status);
-  absl::MutexLock lock(&mutex_);
-  for (const uint32_t tiles : request->image_tiles()) {
-    image += tiles * info_.info().tokens_per_tile();
+  std::vector<uint32_t> image_tokens;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const uint32_t tiles : request->image_tiles()) {
+      image_tokens.push_back(tiles * info_.info().tokens_per_tile());
+    }
   }
-  response->set_prompt_tokens(prompt + image);
-  response->set_image_tokens(image);
+  const auto prompt = ReadPrompt(*request, image_tokens);
+  if (!prompt.ok()) return ToGrpcStatus(prompt.status());
+  const std::vector<uint32_t>& ids = prompt->token_ids;
+  response->set_prompt_tokens(ids.size());
+  response->set_image_tokens(prompt->image_tokens);
+  if (request->return_token_ids()) {
+    response->mutable_token_ids()->Add(ids.begin(), ids.end());
+  }
   return grpc::Status::OK;
 }
 

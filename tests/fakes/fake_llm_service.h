@@ -37,6 +37,8 @@ class FakeLlmService final : public v1::LlmService::Service {
     bool draining = false;
   };
 
+  static constexpr uint32_t kImageToken = 300;
+
   static v1::GetLlmInfoResponse DefaultInfo();
   // A prefill of it, and another one for the rest.
   static v1::Timings OneMillisecond();
@@ -71,7 +73,7 @@ class FakeLlmService final : public v1::LlmService::Service {
   grpc::Status Generate(grpc::ServerContext* context,
                         const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateChunk>* writer) override;
-  // A text counts as its bytes.
+  // A text's tokens are its bytes, an image's are kImageToken; no template.
   grpc::Status CountTokens(grpc::ServerContext* context,
                            const v1::CountPromptTokensRequest* request,
                            v1::CountPromptTokensResponse* response) override;

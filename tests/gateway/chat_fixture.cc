@@ -22,6 +22,12 @@ v1::ChatRequest TextRequest(const std::string& text) {
   return request;
 }
 
+v1::ChatRequest PromptRequest(const std::string& prompt) {
+  v1::ChatRequest request;
+  request.set_prompt(prompt);
+  return request;
+}
+
 v1::ChatRequest ImageRequest(const std::vector<std::pair<int, int>>& sizes) {
   v1::ChatRequest request;
   v1::ChatMessage& message = *request.add_messages();

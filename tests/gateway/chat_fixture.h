@@ -24,6 +24,7 @@ namespace tandem {
 void WaitUntil(const std::function<bool()>& condition);
 
 v1::ChatRequest TextRequest(const std::string& text = "hello");
+v1::ChatRequest PromptRequest(const std::string& prompt);
 // One user message: the pictures, each with its size and a content of its own,
 // and a text.
 v1::ChatRequest ImageRequest(const std::vector<std::pair<int, int>>& sizes);

@@ -31,8 +31,14 @@ Messages Conversation(const std::vector<v1::ChatMessage>& messages) {
   return {messages.begin(), messages.end()};
 }
 
-absl::StatusOr<ChatPlan> Plan(const Messages& messages) {
-  return PlanChat(messages, Preprocessing(), ChatLimits());
+v1::ChatRequest Request(const Messages& messages) {
+  v1::ChatRequest request;
+  *request.mutable_messages() = messages;
+  return request;
+}
+
+absl::StatusOr<ChatPlan> Plan(const v1::ChatRequest& request) {
+  return PlanChat(request, Preprocessing(), ChatLimits());
 }
 
 TEST(ChatPlan, KeepsMessagesAndNumbersImagesInOrder) {
@@ -40,10 +46,10 @@ TEST(ChatPlan, KeepsMessagesAndNumbersImagesInOrder) {
   AddImage(first, 448, 448);
   v1::ChatMessage last = Message("user", "and this?");
   AddImage(last, 896, 448);
-  const Messages messages =
-      Conversation({Message("developer", "be brief"), first,
-                    Message("assistant", "a cat"), last});
-  const auto plan = Plan(messages);
+  const v1::ChatRequest request =
+      Request(Conversation({Message("developer", "be brief"), first,
+                            Message("assistant", "a cat"), last}));
+  const auto plan = Plan(request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->messages.size(), 4u);
   EXPECT_EQ(plan->messages[0].role(), "system");
@@ -60,7 +66,8 @@ TEST(ChatPlan, KeepsMessagesAndNumbersImagesInOrder) {
 TEST(ChatPlan, SharesTheTileBudgetEvenlyWhereDetailIsAuto) {
   v1::ChatMessage message = Message("user", "compare");
   for (int i = 0; i < 8; ++i) AddImage(message, 640, 480);
-  const auto plan = Plan(Conversation({message}));
+  const v1::ChatRequest request = Request(Conversation({message}));
+  const auto plan = Plan(request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_LE(plan->num_tiles(), 64);
   for (const PlannedImage& image : plan->images) {
@@ -74,7 +81,8 @@ TEST(ChatPlan, NeverLowersHighDetail) {
   AddImage(message, 2000, 2000).set_detail(v1::ImagePart::DETAIL_HIGH);
   message.mutable_content(1)->mutable_image()->set_max_tiles(40);
   for (int i = 0; i < 4; ++i) AddImage(message, 640, 480);
-  const auto plan = Plan(Conversation({message}));
+  const v1::ChatRequest request = Request(Conversation({message}));
+  const auto plan = Plan(request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->images[0].grid, (TileGrid{6, 6}));  // 37 of 64 tiles.
   EXPECT_LT(plan->images[1].max_tiles, 12);
@@ -85,10 +93,48 @@ TEST(ChatPlan, LowDetailIsOneTileAndAutoStopsAtTwelve) {
   v1::ChatMessage message = Message("user", "look");
   AddImage(message, 2000, 2000).set_detail(v1::ImagePart::DETAIL_LOW);
   AddImage(message, 2000, 2000).set_max_tiles(40);
-  const auto plan = Plan(Conversation({message}));
+  const v1::ChatRequest request = Request(Conversation({message}));
+  const auto plan = Plan(request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->images[0].grid, (TileGrid{1, 1}));
   EXPECT_EQ(plan->images[1].grid, (TileGrid{3, 3}));
+}
+
+TEST(ChatPlan, APromptStandsInsteadOfMessages) {
+  v1::ChatRequest request;
+  request.set_prompt("once upon");
+  const auto plan = Plan(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->prompt, &request.prompt());
+  EXPECT_TRUE(plan->messages.empty());
+  EXPECT_EQ(plan->num_tiles(), 0);
+  EXPECT_EQ(plan->image_bytes, 0);
+}
+
+TEST(ChatPlan, AnEmptyPromptCanBeCountedOnly) {
+  v1::CountTokensRequest count;
+  count.set_prompt("");
+  const auto plan = PlanCount(count, Preprocessing(), ChatLimits());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->prompt, &count.prompt());
+  v1::ChatRequest chat;
+  chat.set_prompt("");
+  const absl::Status status = Plan(chat).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorField(status), "prompt");
+}
+
+TEST(ChatPlan, TakesNoPromptBesideMessages) {
+  v1::ChatRequest chat = Request(Conversation({Message("user", "hello")}));
+  chat.set_prompt("x");
+  EXPECT_EQ(ErrorField(Plan(chat).status()), "prompt");
+  v1::CountTokensRequest count;
+  *count.mutable_messages() = chat.messages();
+  count.set_prompt("");
+  const absl::Status status =
+      PlanCount(count, Preprocessing(), ChatLimits()).status();
+  EXPECT_EQ(ErrorField(status), "prompt");
+  EXPECT_EQ(status.message(), "prompt: is set beside messages");
 }
 
 struct BadRequest {
@@ -106,7 +152,7 @@ class ChatPlanErrorTest : public testing::TestWithParam<BadRequest> {};
 TEST_P(ChatPlanErrorTest, NamesTheFieldAndTheBound) {
   Messages messages = Conversation({Message("user", "hello")});
   GetParam().spoil(messages);
-  const absl::Status status = Plan(messages).status();
+  const absl::Status status = Plan(Request(messages)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_EQ(ErrorField(status), GetParam().field) << status;
   EXPECT_NE(std::string(status.message()).find(GetParam().message),

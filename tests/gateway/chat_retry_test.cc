@@ -191,6 +191,16 @@ TEST_F(ChatRetryTest, EmbeddingsThatFailTwiceAreSaidWithADelay) {
   EXPECT_EQ(llm_[0]->requests().size(), 4u);
 }
 
+TEST_F(ChatRetryTest, APromptIsTheSameWhenItIsTriedAgain) {
+  StartGateway({.num_llm = 1});
+  llm_[0]->SetNextScript(Failing(Draining()));
+  EXPECT_TRUE(Chat(PromptRequest("once upon")).status.ok());
+  ASSERT_EQ(llm_[0]->requests().size(), 2u);
+  EXPECT_EQ(llm_[0]->requests().at(1).prompt(), "once upon");
+  EXPECT_EQ(Retries(Backend::kLlm, absl::StatusCode::kUnavailable), 1);
+  ExpectIdle();
+}
+
 TEST_F(ChatRetryTest, AnotherLlmReplicaTakesOver) {
   StartGateway({.num_llm = 2, .sockets = true});
   // Whoever is asked first.

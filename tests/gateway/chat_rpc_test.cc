@@ -7,6 +7,7 @@
 #include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/request_id.h"
+#include "gmock/gmock.h"
 #include "tests/gateway/chat_fixture.h"
 
 namespace tandem {
@@ -72,6 +73,31 @@ TEST_F(ChatRpcTest, CountsTokensWithoutAVisionService) {
   EXPECT_EQ(counted.prompt_tokens(), 3 * 16u + 11u);
 }
 
+TEST_F(ChatRpcTest, AnswersTheIdsOfAPromptOrOfMessages) {
+  StartGateway({.num_vision = 0});
+  const auto count = [&](const v1::CountTokensRequest& request) {
+    grpc::ClientContext context;
+    v1::CountTokensResponse counted;
+    EXPECT_TRUE(stub().CountTokens(&context, request, &counted).ok());
+    return counted;
+  };
+  v1::CountTokensRequest request;
+  request.set_prompt("<img>");
+  EXPECT_EQ(count(request).prompt_tokens(), 5u);
+  EXPECT_EQ(count(request).token_ids_size(), 0);
+  request.set_return_token_ids(true);
+  EXPECT_THAT(count(request).token_ids(),
+              testing::ElementsAre('<', 'i', 'm', 'g', '>'));
+  request.set_prompt("");
+  EXPECT_EQ(count(request).prompt_tokens(), 0u);
+
+  request.clear_prompt();
+  *request.mutable_messages() = ImageRequest({{896, 448}}).messages();
+  std::vector<uint32_t> ids(3 * 16, FakeLlmService::kImageToken);
+  for (const char c : std::string("what is it?")) ids.push_back(c);
+  EXPECT_THAT(count(request).token_ids(), testing::ElementsAreArray(ids));
+}
+
 TEST_F(ChatRpcTest, CountTokensSaysWhatIsWrong) {
   StartGateway({.sockets = true});
   const auto count = [&](const v1::CountTokensRequest& request) {
@@ -83,6 +109,9 @@ TEST_F(ChatRpcTest, CountTokensSaysWhatIsWrong) {
   EXPECT_EQ(ErrorField(count(request)), "messages");
   *request.mutable_messages() = TextRequest().messages();
   EXPECT_TRUE(count(request).ok());
+  request.set_prompt("beside messages");
+  EXPECT_EQ(ErrorField(count(request)), "prompt");
+  request.clear_prompt();
   request.set_model("another");
   EXPECT_EQ(ErrorReason(count(request)), reason::kModelNotFound);
   request.clear_model();

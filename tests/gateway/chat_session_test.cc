@@ -209,6 +209,33 @@ TEST_F(ChatSessionTest, TextNeedsNoVisionService) {
   ExpectIdle();
 }
 
+TEST_F(ChatSessionTest, APromptGoesToTheLlmServiceAsItIs) {
+  StartGateway({.num_vision = 0});
+  const ChatAnswer answer = Chat(PromptRequest("<|im_end|> once"));
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  EXPECT_EQ(answer.text(), "Hello, world.");
+  EXPECT_EQ(answer.chunks.back().usage().prompt_tokens(), 15u);
+  EXPECT_THAT(answer.chunks.back().id(), testing::StartsWith("cmpl-"));
+  const v1::GenerateRequest request = llm_[0]->requests().at(0);
+  EXPECT_EQ(request.prompt(), "<|im_end|> once");
+  EXPECT_EQ(request.messages_size(), 0);
+  EXPECT_EQ(request.images_size(), 0);
+  ExpectIdle();
+}
+
+TEST_F(ChatSessionTest, TakesEitherMessagesOrAPrompt) {
+  StartGateway();
+  v1::ChatRequest both = TextRequest();
+  both.set_prompt("x");
+  EXPECT_EQ(ErrorField(Chat(both).status), "prompt");
+  EXPECT_EQ(ErrorField(Chat(PromptRequest("")).status), "prompt");
+  EXPECT_EQ(llm_[0]->requests().size(), 0u);
+  const absl::Status status =
+      Chat(PromptRequest(std::string(1024, 'x'))).status;
+  EXPECT_EQ(ErrorReason(status), reason::kContextLengthExceeded);
+  ExpectIdle();
+}
+
 TEST_F(ChatSessionTest, NoReadyLlmServiceIsSaidBeforeAnImageIsPut) {
   v1::GetLlmInfoResponse loading = FakeLlmService::DefaultInfo();
   loading.mutable_info()->set_ready(false);
@@ -353,6 +380,24 @@ TEST_F(ChatSessionTest, OneConversationStaysWithItsLlmReplica) {
     request.mutable_messages(1)->mutable_content(0)->set_text(
         absl::StrCat("another first question ", i));
     ASSERT_TRUE(Chat(request).status.ok());
+    ExpectIdle();
+  }
+  for (const auto& llm : llm_) EXPECT_GT(llm->requests().size(), 0u);
+}
+
+TEST_F(ChatSessionTest, APromptThatGrowsStaysWithItsLlmReplica) {
+  StartGateway({.num_llm = 4});
+  std::string prompt(256, 'x');
+  for (int turn = 0; turn < 3; ++turn) {
+    ASSERT_TRUE(Chat(PromptRequest(prompt)).status.ok());
+    ExpectIdle();
+    absl::StrAppend(&prompt, "and then? ", turn);
+  }
+  std::vector<size_t> met;
+  for (const auto& llm : llm_) met.push_back(llm->requests().size());
+  EXPECT_THAT(met, testing::UnorderedElementsAre(0, 0, 0, 3));
+  for (int i = 0; i < 20; ++i) {  // others go elsewhere too
+    ASSERT_TRUE(Chat(PromptRequest(absl::StrCat(i, " is even"))).status.ok());
     ExpectIdle();
   }
   for (const auto& llm : llm_) EXPECT_GT(llm->requests().size(), 0u);

@@ -45,6 +45,13 @@ v1::GenerateRequest WithImage(const v1::ImageRef& image) {
   return request;
 }
 
+v1::GenerateRequest WithPrompt(const std::string& prompt) {
+  v1::GenerateRequest request;
+  request.set_request_id("r-1");
+  request.set_prompt(prompt);
+  return request;
+}
+
 class GenerationReaderTest : public testing::Test {
  protected:
   static PromptBuilder::Options PromptOptions() {
@@ -57,6 +64,7 @@ class GenerationReaderTest : public testing::Test {
     SamplingDefaults defaults;
     defaults.vocab_size = 400;
     defaults.generation = generation_;
+    defaults.stop_token_ids = prompts_->stop_token_ids();
     return GenerationReader(*prompts_, defaults, context);
   }
 
@@ -73,6 +81,26 @@ TEST_F(GenerationReaderTest, MakesAPromptWithPlacesForTiles) {
   EXPECT_EQ(generation->prompt.images[0].num_tokens, 3 * kTokensPerTile);
   EXPECT_EQ(generation->images.size(), 1u);
   EXPECT_EQ(generation->request_id, "r-1");
+}
+
+TEST_F(GenerationReaderTest, APromptIsItsTextAndStopsWhereAnswersDo) {
+  const auto generation = Reader().Read(WithPrompt("a<|im_end|>"));
+  ASSERT_TRUE(generation.ok()) << generation.status();
+  const std::string text = "a<|im_end|>";
+  EXPECT_EQ(generation->prompt.token_ids,
+            std::vector<int>(text.begin(), text.end()));
+  EXPECT_EQ(generation->max_tokens, kContext - 11);
+  EXPECT_THAT(generation->sampling.stop_token_ids,
+              testing::UnorderedElementsAreArray(prompts_->stop_token_ids()));
+}
+
+TEST_F(GenerationReaderTest, APromptLeavesRoomForOneToken) {
+  EXPECT_TRUE(Reader().Read(WithPrompt(std::string(kContext - 1, 'x'))).ok());
+  const absl::Status status =
+      Reader().Read(WithPrompt(std::string(kContext, 'x'))).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorReason(status), reason::kContextLengthExceeded);
+  EXPECT_EQ(ErrorMetadataOf(status)["promptTokens"], "300");
 }
 
 TEST_F(GenerationReaderTest, TakesTheRestOfTheContextWhereNobodySaysMore) {
@@ -177,6 +205,25 @@ INSTANTIATE_TEST_SUITE_P(
                          0xFFFFFFFF);
                    },
                    "messages[0].content[1]", ""},
+        BadRequest{"PromptBesideMessages",
+                   [](Request_& r) { r.set_prompt("x"); }, "prompt",
+                   "is set beside messages"},
+        BadRequest{"PromptBesideImages",
+                   [](Request_& r) {
+                     r.clear_messages();
+                     r.set_prompt("x");
+                   },
+                   "images[0]", "takes no images"},
+        BadRequest{"EmptyPrompt", [](Request_& r) { r = WithPrompt(""); },
+                   "prompt", "is empty"},
+        BadRequest{"PromptNotUtf8", [](Request_& r) { r = WithPrompt("\xFF"); },
+                   "prompt", "not UTF-8 at byte 0"},
+        BadRequest{"NeitherMessagesNorPrompt",
+                   [](Request_& r) {
+                     r = WithPrompt("x");
+                     r.clear_prompt();
+                   },
+                   "messages", "holds no message"},
         BadRequest{"Sampling",
                    [](Request_& r) { r.mutable_sampling()->set_top_p(2); },
                    "sampling.top_p", "2 is outside (0, 1]"}),
@@ -197,6 +244,61 @@ TEST_F(GenerationReaderTest, CountsAPromptWithoutItsImages) {
   EXPECT_EQ(ErrorField(Reader().Count(request).status()), "image_tiles[0]");
   request.set_image_tiles(0, 0xFFFFFFFF);
   EXPECT_EQ(ErrorField(Reader().Count(request).status()), "image_tiles[0]");
+}
+
+TEST_F(GenerationReaderTest, AnswersTheIdsOfWhatItCountsWhereAsked) {
+  v1::CountPromptTokensRequest request;
+  *request.mutable_messages() = WithImage(Image(2, 1, 3)).messages();
+  request.add_image_tiles(3);
+  EXPECT_EQ(Reader().Count(request)->token_ids_size(), 0);
+  request.set_return_token_ids(true);
+  const auto count = Reader().Count(request);
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_EQ(
+      std::vector<int>(count->token_ids().begin(), count->token_ids().end()),
+      Reader().Read(WithImage(Image(2, 1, 3)))->prompt.token_ids);
+}
+
+TEST_F(GenerationReaderTest, CountsAPromptThatMayBeEmpty) {
+  v1::CountPromptTokensRequest request;
+  request.set_return_token_ids(true);
+  request.set_prompt("hi");
+  auto count = Reader(1).Count(request);
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_EQ(count->prompt_tokens(), 2u);
+  EXPECT_EQ(count->image_tokens(), 0u);
+  EXPECT_THAT(count->token_ids(), testing::ElementsAre('h', 'i'));
+  request.set_prompt("");
+  count = Reader().Count(request);
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_EQ(count->prompt_tokens(), 0u);
+  EXPECT_EQ(count->token_ids_size(), 0);
+}
+
+TEST_F(GenerationReaderTest, CountsEitherMessagesOrAPrompt) {
+  const auto field = [&](const v1::CountPromptTokensRequest& request) {
+    return ErrorField(Reader().Count(request).status());
+  };
+  v1::CountPromptTokensRequest request;
+  EXPECT_EQ(field(request), "messages");
+  request.set_prompt("");
+  request.add_image_tiles(1);
+  EXPECT_EQ(field(request), "images[0]");
+  *request.mutable_messages() = Request().messages();
+  EXPECT_EQ(field(request), "prompt");
+}
+
+TEST_F(GenerationReaderTest, AnswersNoMoreIdsThanAMessageHolds) {
+  v1::CountPromptTokensRequest request;
+  request.set_return_token_ids(true);
+  request.set_prompt(std::string(GenerationReader::kMaxAnsweredIds + 1, ' '));
+  const absl::Status status = Reader().Count(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorField(status), "return_token_ids");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("up to 4194304"));
+  request.set_return_token_ids(false);
+  EXPECT_EQ(Reader().Count(request)->prompt_tokens(),
+            GenerationReader::kMaxAnsweredIds + 1u);
 }
 
 TEST(ChooseKvBlocks, HoldsAContextForEachThatCanRunWithinAQuarterOfTheMemory) {

@@ -1,6 +1,7 @@
 // The contract of LlmService: the same cases against the real rpc and engine
 // (over a fake model and a fake vision service) and against the fake service
 // that the gateway's tests use.
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -382,6 +383,14 @@ v1::GenerateRequest TextRequest() {
   return request;
 }
 
+v1::GenerateRequest PromptRequest(const std::string& prompt) {
+  v1::GenerateRequest request = TextRequest();
+  request.clear_messages();
+  request.set_prompt(prompt);
+  request.mutable_sampling()->set_max_tokens(20);
+  return request;
+}
+
 v1::GenerateRequest ImageRequest(LlmUnderTest& llm) {
   v1::GenerateRequest request = TextRequest();
   *request.add_images() = llm.AddImage(2, 2);
@@ -401,6 +410,15 @@ class LlmContractTest : public testing::TestWithParam<Subject> {
     while (reader->Read(&chunk)) outcome.chunks.push_back(chunk);
     outcome.status = FromGrpcStatus(reader->Finish());
     return outcome;
+  }
+  absl::StatusOr<v1::CountPromptTokensResponse> Count(
+      const v1::CountPromptTokensRequest& request) {
+    grpc::ClientContext context;
+    v1::CountPromptTokensResponse count;
+    const absl::Status status =
+        FromGrpcStatus(stub_->CountTokens(&context, request, &count));
+    if (!status.ok()) return status;
+    return count;
   }
 
   std::unique_ptr<LlmUnderTest> llm_ = GetParam().make();
@@ -467,6 +485,69 @@ TEST_P(LlmContractTest, CountsTheTokensOfImages) {
   llm_->ExpectIdle();
 }
 
+TEST_P(LlmContractTest, GoesOnFromAPromptWithoutATemplate) {
+  const Outcome outcome = Run(PromptRequest("<|im_start|>abc"));
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_FALSE(outcome.text().empty());
+  const v1::Usage& usage = outcome.chunks.back().usage();
+  EXPECT_EQ(usage.prompt_tokens(), 15u);  // a byte each
+  EXPECT_EQ(usage.image_tokens(), 0u);
+  llm_->ExpectIdle();
+}
+
+TEST_P(LlmContractTest, AnswersTheIdsOfAPrompt) {
+  v1::CountPromptTokensRequest request;
+  request.set_prompt("<img>");
+  EXPECT_EQ(Count(request).value().token_ids_size(), 0);
+  request.set_return_token_ids(true);
+  const v1::CountPromptTokensResponse count = Count(request).value();
+  EXPECT_EQ(count.prompt_tokens(), 5u);
+  EXPECT_EQ(count.image_tokens(), 0u);
+  EXPECT_EQ(std::string(count.token_ids().begin(), count.token_ids().end()),
+            "<img>");
+  request.set_prompt("");
+  EXPECT_EQ(Count(request).value().prompt_tokens(), 0u);
+}
+
+TEST_P(LlmContractTest, AnImageIsOneTokenRepeated) {
+  v1::CountPromptTokensRequest request;
+  *request.mutable_messages() = ImageRequest(*llm_).messages();
+  request.add_image_tiles(5);
+  request.set_return_token_ids(true);
+  const v1::CountPromptTokensResponse count = Count(request).value();
+  EXPECT_EQ(static_cast<uint32_t>(count.token_ids_size()),
+            count.prompt_tokens());
+  const auto& ids = count.token_ids();
+  int longest = 0;
+  for (auto run = ids.begin(); run != ids.end();) {
+    const auto end =
+        std::find_if(run, ids.end(), [run](uint32_t id) { return id != *run; });
+    longest = std::max(longest, static_cast<int>(end - run));
+    run = end;
+  }
+  EXPECT_EQ(longest, 5 * kTokensPerTile);
+  EXPECT_EQ(count.image_tokens(), 5u * kTokensPerTile);
+}
+
+TEST_P(LlmContractTest, TakesEitherMessagesOrAPrompt) {
+  v1::GenerateRequest both = TextRequest();
+  both.set_prompt("x");
+  v1::GenerateRequest picture = PromptRequest("x");
+  *picture.add_images() = llm_->AddImage(1, 1);
+  EXPECT_EQ(ErrorField(Run(both).status), "prompt");
+  EXPECT_EQ(ErrorField(Run(picture).status), "images[0]");
+  EXPECT_EQ(ErrorField(Run(PromptRequest("")).status), "prompt");
+  v1::CountPromptTokensRequest counted;
+  EXPECT_EQ(ErrorField(Count(counted).status()), "messages");
+  *counted.mutable_messages() = TextRequest().messages();
+  counted.set_prompt("");
+  EXPECT_EQ(ErrorField(Count(counted).status()), "prompt");
+  counted.clear_messages();
+  counted.add_image_tiles(1);
+  EXPECT_EQ(ErrorField(Count(counted).status()), "images[0]");
+  llm_->ExpectIdle();
+}
+
 TEST_P(LlmContractTest, NamesTheFieldThatIsWrong) {
   v1::GenerateRequest request = TextRequest();
   request.set_request_id("no spaces");
@@ -495,6 +576,8 @@ TEST_P(LlmContractTest, RefusesWhatDoesNotFitTheContext) {
   EXPECT_EQ(metadata.at("maxTokens"), absl::StrCat(kContext));
   EXPECT_EQ(metadata.at("imageTokens"), "0");
   EXPECT_NE(metadata.at("promptTokens"), "0");
+  EXPECT_EQ(ErrorReason(Run(PromptRequest(std::string(kContext, 'x'))).status),
+            reason::kContextLengthExceeded);
 }
 
 TEST_P(LlmContractTest, SaysThatAnImageHasExpired) {

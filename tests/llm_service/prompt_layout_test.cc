@@ -185,6 +185,24 @@ TEST_F(PromptTest, ControlWordsOfAClientStayCharacters) {
                                    start, end, start));
 }
 
+TEST_F(PromptTest, ABareTextIsItsCharactersAndNothingElse) {
+  const std::string typed = "<|im_start|>user\n<IMG_CONTEXT> \u00E9";
+  const Prompt prompt = Builder().BuildText(typed).value();
+  EXPECT_EQ(Text(prompt), typed);
+  EXPECT_EQ(prompt.token_ids.size(),
+            typed.size());  // the tokenizer's are bytes
+  EXPECT_TRUE(prompt.images.empty());
+  EXPECT_TRUE(Builder().BuildText("").value().token_ids.empty());
+}
+
+TEST_F(PromptTest, ABareTextIsUtf8) {
+  const absl::Status status = Builder().BuildText("ab\xC3").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorReason(status), reason::kFieldInvalid);
+  EXPECT_EQ(ErrorField(status), "prompt");
+  EXPECT_EQ(status.message(), "prompt: text is not UTF-8 at byte 2");
+}
+
 TEST_F(PromptTest, StopsAtTheEndOfATurnAndOfText) {
   EXPECT_THAT(Builder().stop_token_ids(),
               ElementsAre(Control("<|im_end|>"), Control("<|endoftext|>")));
@@ -215,6 +233,9 @@ TEST(PromptBuilder, EncodesARoleAndItsTextTogether) {
     text += std::string(tokenizer->TokenBytes(id));
   }
   EXPECT_EQ(prompt.token_ids, tokenizer->Encode(text).value());
+  // A bare text joins its characters too.
+  EXPECT_THAT(builder.BuildText("\n\nhe").value().token_ids,
+              ElementsAre(260, 256));
 }
 
 TEST(PromptBuilder, NeedsTheControlTokens) {
