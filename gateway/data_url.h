@@ -1,11 +1,11 @@
 #pragma once
 
 #include <string>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/variant.h"
 #include "common/image_header.h"
 
 namespace tandem {
@@ -22,7 +22,7 @@ struct RemoteUrl {
   absl::string_view authority;  // host and port, user and password; borrowed
 };
 
-using ImageUrl = absl::variant<DataUrl, RemoteUrl>;
+using ImageUrl = std::variant<DataUrl, RemoteUrl>;
 
 // Takes apart the URL of an image; nothing is decoded or fetched, and no more
 // than the first 256 bytes are looked at. Scheme, type and "base64" are of any
