@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/errors.h"
@@ -15,11 +14,6 @@ namespace tandem {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-
-std::string Text(const absl::Status& status) {
-  return std::string(status.message());
-}
 
 TEST(OpenAiChat, ReadsEveryFieldOfATypicalRequest) {
   const auto request = Chat(R"({
