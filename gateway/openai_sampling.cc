@@ -123,6 +123,10 @@ absl::Status SamplingReader::ReadStop(JsonValue value) {
     sampling_.add_stop(std::string(*text));
     return absl::OkStatus();
   }
+  if (type != JsonValue::Type::kNull && type != JsonValue::Type::kList) {
+    return value.Error(absl::StrCat(
+        "expected a string or a list of strings, got ", JsonTypeName(type)));
+  }
   return value.ReadItems([&](int, JsonValue item) -> absl::Status {
     TANDEM_RETURN_IF_ERROR(item.ReadString(text));
     if (!text.has_value()) return item.Error("expected a string, got null");

@@ -102,8 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "0x2D at 2"},
         BadUrlCase{"WhiteSpace", "data:image/png;base64, QQ=", "IMAGE_INVALID",
                    "0x20 at 0"},
-        BadUrlCase{"Percent", "data:image/png;base64,QQ%3D%3DA",
-                   "IMAGE_INVALID", "0x25 at 2"}),
+        BadUrlCase{"Percent", "data:image/png;base64,QQ%3D%3D", "IMAGE_INVALID",
+                   "0x25 at 2"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(DataUrl, DoesNotRepeatARemoteUrlInItsError) {
