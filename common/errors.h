@@ -14,6 +14,7 @@ namespace tandem {
 // ErrorInfo.domain "tandem". proto/tandem/v1 says which method answers which.
 namespace reason {
 inline constexpr char kFieldInvalid[] = "FIELD_INVALID";
+inline constexpr char kUnsupportedParameter[] = "UNSUPPORTED_PARAMETER";
 inline constexpr char kImageInvalid[] = "IMAGE_INVALID";
 inline constexpr char kImageTruncated[] = "IMAGE_TRUNCATED";
 inline constexpr char kImageUnsupportedFormat[] = "IMAGE_UNSUPPORTED_FORMAT";
