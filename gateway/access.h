@@ -22,12 +22,14 @@
 
 namespace tandem {
 
+// Where a call carries its key: gRPC metadata and HTTP headers.
+inline constexpr char kAuthorizationHeader[] = "authorization";
+inline constexpr char kApiKeyHeader[] = "x-api-key";
+
 // Who may call, as an operator says.
 struct AccessOptions {
   std::string keys_file;          // empty: nobody is asked for a key
   bool insecure_no_auth = false;  // a listener for everybody is meant so
-  // What PrepareAccess has read from the file.
-  std::vector<ApiKey> keys = {};
   // How soon a change of the file counts.
   absl::Duration look_every = absl::Seconds(1);
   // How often the log repeats that everybody is served.
@@ -37,12 +39,12 @@ struct AccessOptions {
 // --api-keys and --insecure-no-auth.
 void AddAccessOptions(CommandLine& line, AccessOptions* options);
 
-// Reads the keys file, before anything listens. Errors of ReadKeysFile and
-// ParseApiKeys; FAILED_PRECONDITION, naming both options, where there is no
-// file and one of the public `listeners` can be reached from other machines,
-// unless `insecure_no_auth`.
-absl::Status PrepareAccess(const std::vector<HostPort>& listeners,
-                           AccessOptions& options);
+// What must be right before anything is loaded or listens. Errors of
+// ReadKeysFile and ParseApiKeys; FAILED_PRECONDITION, naming both options,
+// where there is no file and one of the public `listeners` can be reached from
+// other machines, unless `insecure_no_auth`.
+absl::Status CheckAccess(const AccessOptions& options,
+                         const std::vector<HostPort>& listeners);
 
 // Lets in who has a key, and as often as the key allows. The keys file is read
 // again soon after it has changed, also where the change is that of a symlink
@@ -52,8 +54,8 @@ absl::Status PrepareAccess(const std::vector<HostPort>& listeners,
 // part of an error.
 class AccessControl {
  public:
-  // `options` as PrepareAccess left them. `clock` and `metrics` must outlive
-  // this, `clock` the passes too.
+  // Reads the file: one that broke since CheckAccess lets nobody in until it is
+  // mended. `clock` and `metrics` must outlive this, `clock` the passes too.
   AccessControl(AccessOptions options, Clock& clock, GatewayMetrics& metrics);
   ~AccessControl();
 
@@ -95,7 +97,7 @@ class AccessControl {
   GatewayMetrics& metrics_;
 
   absl::Mutex look_mutex_;
-  std::string seen_ ABSL_GUARDED_BY(look_mutex_);     // digest of the file
+  std::string seen_ ABSL_GUARDED_BY(look_mutex_);     // digest of the text
   std::string problem_ ABSL_GUARDED_BY(look_mutex_);  // that was logged
 
   absl::Mutex mutex_;
@@ -104,7 +106,7 @@ class AccessControl {
   std::map<std::string, std::shared_ptr<AccessAccount>> accounts_
       ABSL_GUARDED_BY(mutex_);
 
-  std::unique_ptr<Periodic> watch_;  // last: it calls Look
+  std::unique_ptr<Periodic> watch_;  // last: it calls this
 };
 
 }  // namespace tandem
