@@ -90,10 +90,10 @@ absl::Status ReadDigests(const JsonObject& entry, ApiKey& key) {
 }
 
 absl::Status ReadExpiry(const JsonObject& entry, ApiKey& key) {
+  if (entry.Find("expires") == nullptr) return absl::OkStatus();
   std::string text, why;
   TANDEM_RETURN_IF_ERROR(entry.ReadString("expires", text));
-  if (text.empty() ||
-      absl::ParseTime(absl::RFC3339_full, text, &key.expires, &why)) {
+  if (absl::ParseTime(absl::RFC3339_full, text, &key.expires, &why)) {
     return absl::OkStatus();
   }
   return entry.Error("expires", "is not a time like 2027-01-31T00:00:00Z");

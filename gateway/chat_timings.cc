@@ -95,7 +95,7 @@ void ChatSession::CountEnd(const absl::Status& status, absl::Duration end,
     metrics.admission_rejections[Rejection::kDeadline].Increment();
   }
   LogInfo("chat ended", {{kLogRequestId, request_id_},
-                         {"key", pass == nullptr ? "" : pass->key_id()},
+                         {"key_id", pass == nullptr ? "" : pass->key_id()},
                          {"status", absl::StatusCodeToString(status.code())},
                          {"reason", ErrorReason(status)},
                          {"images", plan_.images.size()},
