@@ -28,7 +28,7 @@ inline constexpr char kApiKeyHeader[] = "x-api-key";
 
 // Who may call, as an operator says.
 struct AccessOptions {
-  std::string keys_file;          // empty: nobody is asked for a key
+  std::string keys_file = {};     // empty: nobody is asked for a key
   bool insecure_no_auth = false;  // a listener for everybody is meant so
   // How soon a change of the file counts.
   absl::Duration look_every = absl::Seconds(1);

@@ -16,12 +16,12 @@ namespace tandem {
 // The key itself is nowhere: a file that is read by the wrong eyes lets nobody
 // in.
 struct ApiKey {
-  std::string id;                    // for logs; [A-Za-z0-9._-]{1,64}
-  std::vector<std::string> digests;  // SHA-256 of the key, 32 bytes each
-  std::vector<std::string> models;   // that it may use; empty: all
+  std::string id = {};                    // for logs; [A-Za-z0-9._-]{1,64}
+  std::vector<std::string> digests = {};  // SHA-256 of the key, 32 bytes each
+  std::vector<std::string> models = {};   // that it may use; empty: all
   int requests_per_minute = 60;
   int concurrent = 8;  // requests at a time
-  std::optional<int> tokens_per_minute;
+  std::optional<int> tokens_per_minute = {};
   absl::Time expires = absl::InfiniteFuture();
 
   // False where `models` does not hold it.
