@@ -4,11 +4,14 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/channel.h"
 #include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/sha256.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/wrappers.pb.h"
+#include "grpcpp/impl/codegen/client_unary_call.h"
 #include "tests/common/test_files.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/log_capture.h"
@@ -25,6 +28,8 @@ constexpr char kKey[] = "k-1";
 
 class ChatAccessTest : public ChatFixture {
  protected:
+  // gRPC's deadlines are real.
+  ChatAccessTest() { clock_.JumpCalendar(absl::Now() - clock_.Now()); }
   // One entry, "team-a", whose key is kKey.
   void WriteKeys(const std::string& more, const std::string& key = kKey) {
     folder_.Write("next",
@@ -122,8 +127,16 @@ TEST_F(ChatAccessTest, NoMethodAnswersWithoutAKeyOrWithAWrongOne) {
 
 TEST_F(ChatAccessTest, HealthNeedsNoKey) {
   Start();
-  EXPECT_EQ(gateway_->grpc_service().name, "tandem.v1.ChatService");
-  WaitUntil([&] { return gateway_->grpc_service().part_ready(); });
+  // HealthCheckRequest is a string in field 1, the response an enum there.
+  google::protobuf::StringValue service;
+  google::protobuf::UInt32Value health;
+  const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check",
+                                        grpc::internal::RpcMethod::NORMAL_RPC);
+  grpc::ClientContext context;
+  const grpc::Status status = grpc::internal::BlockingUnaryCall(
+      host_->InProcessChannel().get(), check, &context, service, &health);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_NE(health.value(), 0u);
 }
 
 TEST_F(ChatAccessTest, AKeyIsForItsModels) {
