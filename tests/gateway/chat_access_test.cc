@@ -11,7 +11,7 @@
 #include "common/sha256.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/wrappers.pb.h"
-#include "grpcpp/impl/codegen/client_unary_call.h"
+#include "grpcpp/impl/client_unary_call.h"
 #include "tests/common/test_files.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/log_capture.h"
