@@ -1,6 +1,5 @@
 #include "gateway/access.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,8 +9,6 @@
 #include "common/errors.h"
 #include "common/health.h"
 #include "common/sha256.h"
-#include "gateway/periodic.h"
-#include "gateway/token_charge.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/test_files.h"
@@ -312,38 +309,6 @@ TEST_F(AccessTest, AKeysFileMustBeRightAtTheStart) {
   Write(File(R"({"id": "a"})"));
   EXPECT_THAT(CheckAccess(options, {}).ToString(),
               HasSubstr(path_ + ": keys[0].sha256 is missing"));
-}
-
-TEST(PeriodicTest, WorksAgainAndAgainUntilItEnds) {
-  std::atomic<int> times = 0;
-  {
-    const Periodic periodic(absl::Milliseconds(1), [&] { ++times; });
-    while (times < 3) absl::SleepFor(absl::Milliseconds(1));
-  }
-  const int at_end = times;
-  absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_EQ(times, at_end);
-}
-
-TEST(PeriodicTest, TheEndDoesNotWaitForThePeriod) {
-  int times = 0;
-  {
-    const Periodic periodic(absl::Hours(1), [&] { ++times; });
-  }
-  EXPECT_EQ(times, 0);
-}
-
-TEST(TokenChargeTest, APromptIsItsImagesAndAQuarterOfItsBytes) {
-  v1::ChatRequest request;
-  EXPECT_EQ(EstimatePromptTokens(request, 0), 0);
-  for (const char* text : {"12345", "678"}) {
-    request.add_messages()->add_content()->set_text(text);
-  }
-  request.add_messages()->add_content()->mutable_image()->set_data("not text");
-  EXPECT_EQ(EstimatePromptTokens(request, 32), 32 + 2);
-  v1::ChatRequest raw;
-  raw.set_prompt("12345");
-  EXPECT_EQ(EstimatePromptTokens(raw, 0), 2);
 }
 
 }  // namespace
