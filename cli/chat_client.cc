@@ -54,12 +54,14 @@ void Append(v1::ChatChunk& chunk, ChatAnswer& answer) {
 
 }  // namespace
 
-ChatClient::ChatClient(const std::shared_ptr<grpc::Channel>& channel)
-    : stub_(v1::ChatService::NewStub(channel)) {}
+ChatClient::ChatClient(const std::shared_ptr<grpc::Channel>& channel,
+                       std::string api_key)
+    : stub_(v1::ChatService::NewStub(channel)), api_key_(std::move(api_key)) {}
 
 absl::StatusOr<v1::Model> ChatClient::FindModel(const std::string& name) {
   grpc::ClientContext context;
   SetDeadline(absl::Now() + kAskTimeout, context);
+  SetKey(context);
   if (!name.empty()) {
     TANDEM_RETURN_IF_ERROR(CheckText("model", name));
     v1::GetModelRequest request;
@@ -83,6 +85,7 @@ absl::StatusOr<ChatAnswer> ChatClient::Chat(const v1::ChatRequest& request,
   TANDEM_RETURN_IF_ERROR(CheckRequest(request));
   grpc::ClientContext context;
   SetDeadline(absl::Now() + kAnswerTimeout, context);
+  SetKey(context);
   SetRequestId(AcceptRequestId(""), context);
   SetRunning(&context);
   const absl::Cleanup not_running = [this] { SetRunning(nullptr); };
@@ -95,6 +98,11 @@ absl::StatusOr<ChatAnswer> ChatClient::Chat(const v1::ChatRequest& request,
   }
   TANDEM_RETURN_IF_ERROR(FromGrpcStatus(reader->Finish()));
   return answer;
+}
+
+void ChatClient::SetKey(grpc::ClientContext& context) const {
+  if (api_key_.empty()) return;
+  context.AddMetadata("authorization", absl::StrCat("Bearer ", api_key_));
 }
 
 void ChatClient::SetRunning(grpc::ClientContext* context) {

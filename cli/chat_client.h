@@ -28,7 +28,9 @@ struct ChatAnswer {
 // from any thread, the rest from one.
 class ChatClient {
  public:
-  explicit ChatClient(const std::shared_ptr<grpc::Channel>& channel);
+  // Every call carries `api_key`, unless that is empty.
+  explicit ChatClient(const std::shared_ptr<grpc::Channel>& channel,
+                      std::string api_key = "");
 
   // The model called `name`, or the only one that is served where `name` is
   // empty. NOT_FOUND MODEL_NOT_FOUND, INVALID_ARGUMENT where several are
@@ -48,9 +50,11 @@ class ChatClient {
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  void SetKey(grpc::ClientContext& context) const;
   void SetRunning(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::unique_ptr<v1::ChatService::Stub> stub_;
+  const std::string api_key_;
   absl::Mutex mutex_;
   grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };

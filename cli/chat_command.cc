@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/api_key_file.h"
 #include "cli/chat_client.h"
 #include "cli/chat_json.h"
 #include "cli/chat_loop.h"
@@ -88,6 +89,12 @@ absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
   return StartEmbedded(server);
 }
 
+// Empty where no file is given.
+absl::StatusOr<std::string> ReadKey(const ChatCommand& command) {
+  if (command.api_key_file.empty()) return std::string();
+  return ReadApiKeyFile(command.api_key_file);
+}
+
 absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
   for (const std::string& path : command.images) {
     TANDEM_ASSIGN_OR_RETURN(Picture picture, ReadPicture(path));
@@ -146,10 +153,12 @@ int RunChat(const ChatCommand& command) {
       !status.ok()) {
     return Fail(status, kExitConfig);
   }
+  absl::StatusOr<std::string> key = ReadKey(command);
+  if (!key.ok()) return Fail(key.status(), kExitConfig);
   const absl::StatusOr<std::unique_ptr<ChatTarget>> target =
       OpenTarget(command);
   if (!target.ok()) return Fail(target.status(), ExitCodeFor(target.status()));
-  ChatClient client((*target)->channel());
+  ChatClient client((*target)->channel(), *std::move(key));
   const absl::StatusOr<v1::Model> model =
       client.FindModel(command.server.model.served_name);
   if (!model.ok()) return Fail(model.status(), ExitCodeFor(model.status()));
@@ -166,6 +175,9 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
            "Instead of --model: asks a running `tandem serve` or "
            "tandem-gateway.");
   line.Exclude("model", "connect");
+  line.Add("api-key-file", "FILE", &command->api_key_file,
+           "With --connect: a file with the key that the server asks for.");
+  line.Exclude("model", "api-key-file");
   line.Add("served-name", "NAME", &model.served_name,
            "With --connect: the model to ask. Default: the only one served.");
   line.Group("What to ask");

@@ -14,6 +14,7 @@ struct ChatCommand {
   EmbeddedServer::Options server;
   std::string device = "cpu";
   std::string connect;
+  std::string api_key_file;
   std::vector<std::string> images;
   std::string system;
   std::optional<double> temperature;

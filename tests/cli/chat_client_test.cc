@@ -3,10 +3,12 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "cli/api_key_file.h"
 #include "common/channel.h"
 #include "common/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/common/test_files.h"
 #include "tests/fakes/fake_chat_service.h"
 
 namespace tandem {
@@ -28,6 +30,41 @@ class ChatClientTest : public testing::Test {
   FakeChatService service_;
   ChatClient client_{service_.Channel()};
 };
+
+TEST_F(ChatClientTest, EveryCallCarriesTheKeyIfThereIsOne) {
+  ChatClient with_key(service_.Channel(), "k-1");
+  ASSERT_TRUE(with_key.FindModel("").ok());
+  ASSERT_TRUE(with_key.FindModel("tiny").ok());
+  ASSERT_TRUE(with_key.Chat(Question("Hi"), [](absl::string_view) {}).ok());
+  ASSERT_TRUE(client_.FindModel("").ok());
+  EXPECT_THAT(service_.authorizations(),
+              ElementsAre("Bearer k-1", "Bearer k-1", "Bearer k-1", ""));
+}
+
+TEST(ApiKeyFileTest, HoldsOneKeyWithOrWithoutALineEnd) {
+  const TempDirectory folder;
+  for (const char* text : {"k-1", "k-1\n", " k-1\r\n"}) {
+    EXPECT_EQ(ReadApiKeyFile(folder.Write("key", text)).value(), "k-1");
+  }
+  const std::string longest(512, 'k');
+  EXPECT_EQ(ReadApiKeyFile(folder.Write("key", longest)).value(), longest);
+}
+
+TEST(ApiKeyFileTest, WhatIsNoKeyIsNamedByFileAlone) {
+  const TempDirectory folder;
+  for (const std::string& text :
+       {std::string(), std::string("\n"), std::string("k-1 k-2"),
+        std::string("k-1\nk-2"), std::string("k-1\xC3\xA9"),
+        std::string(513, 'k')}) {
+    const std::string path = folder.Write("key", text);
+    const absl::Status status = ReadApiKeyFile(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(status.message(),
+              path + ": is not one key of 1 to 512 visible ASCII characters");
+  }
+  EXPECT_EQ(ReadApiKeyFile(folder.path() + "/none").status().code(),
+            absl::StatusCode::kNotFound);
+}
 
 TEST_F(ChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
   std::vector<std::string> pieces;

@@ -34,6 +34,11 @@ class FakeChatService final : public v1::ChatService::Service {
   bool wait_for_cancel = false;                     // after the pieces
   std::vector<std::string> models = {"tiny"};
 
+  // The `authorization` of each call so far; empty where there was none.
+  std::vector<std::string> authorizations() {
+    absl::MutexLock lock(&mutex_);
+    return authorizations_;
+  }
   std::vector<v1::ChatRequest> requests() {
     absl::MutexLock lock(&mutex_);
     return requests_;
@@ -42,6 +47,7 @@ class FakeChatService final : public v1::ChatService::Service {
   grpc::Status Chat(grpc::ServerContext* context,
                     const v1::ChatRequest* request,
                     grpc::ServerWriter<v1::ChatChunk>* writer) override {
+    NoteCaller(*context);
     {
       absl::MutexLock lock(&mutex_);
       requests_.push_back(*request);
@@ -61,22 +67,33 @@ class FakeChatService final : public v1::ChatService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+  grpc::Status ListModels(grpc::ServerContext* context,
+                          const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
+    NoteCaller(*context);
     for (const std::string& name : models) {
       response->add_models()->set_id(name);
     }
     return grpc::Status::OK;
   }
 
-  grpc::Status GetModel(grpc::ServerContext*,
+  grpc::Status GetModel(grpc::ServerContext* context,
                         const v1::GetModelRequest* request,
                         v1::GetModelResponse* response) override {
+    NoteCaller(*context);
     response->mutable_model()->set_id(request->model());
     return grpc::Status::OK;
   }
 
  private:
+  void NoteCaller(const grpc::ServerContext& context) {
+    const auto found = context.client_metadata().find("authorization");
+    absl::MutexLock lock(&mutex_);
+    authorizations_.emplace_back();
+    if (found == context.client_metadata().end()) return;
+    authorizations_.back().assign(found->second.data(), found->second.size());
+  }
+
   static v1::ChatChunk LastChunk() {
     v1::ChatChunk chunk;
     chunk.set_finish_reason(v1::FINISH_REASON_LENGTH);
@@ -91,6 +108,7 @@ class FakeChatService final : public v1::ChatService::Service {
   std::unique_ptr<grpc::Server> server_;
   absl::Mutex mutex_;
   std::vector<v1::ChatRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> authorizations_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tandem
