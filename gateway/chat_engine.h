@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/trace_context.h"
 #include "gateway/admission.h"
 #include "gateway/backend_pool.h"
 #include "gateway/chat_plan.h"
@@ -63,6 +64,11 @@ class ChatEngine {
   struct Call {
     std::string request_id;
     absl::Time deadline;
+    // The gateway's span for it: the parent of its calls on services.
+    TraceContext trace = {};
+
+    // What a call on its behalf carries: its id and its trace.
+    void SetHeaders(grpc::ClientContext& context) const;
   };
 
   // What a session tells its caller, one event at a time, from any thread.

@@ -136,7 +136,7 @@ void ChatSession::StartAttempt() {
       ++num_attempts_;
       const ChatAttempt::Job job{.request = request_,
                                  .plan = plan_,
-                                 .request_id = call_.request_id,
+                                 .call = call_,
                                  .conversation_key = conversation_key_,
                                  .deadline = deadline_};
       attempt =
@@ -310,6 +310,7 @@ void ChatSession::OnAttemptDone(ChatAttempt::End end) {
   }
   engine_.metrics_.backend_retries[end.backend][end.status.code()].Increment();
   LogWarning("trying once more", {{kLogRequestId, call_.request_id},
+                                  {kLogTraceId, call_.trace.trace_id},
                                   {"service", LabelOf(end.backend)},
                                   {"address", end.address},
                                   {"status", end.status}});

@@ -94,6 +94,7 @@ void ChatSession::CountEnd(const absl::Status& status, absl::Duration end) {
     metrics.admission_rejections[Rejection::kDeadline].Increment();
   }
   LogInfo("chat ended", {{kLogRequestId, call_.request_id},
+                         {kLogTraceId, call_.trace.trace_id},
                          {"status", absl::StatusCodeToString(status.code())},
                          {"reason", ErrorReason(status)},
                          {"images", plan_.images.size()},

@@ -13,7 +13,7 @@ GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
       llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)}, AskLlm(),
            metrics_, &frame.grpc_metrics),
       engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
-      rpc_(engine_, frame.clock, gate_, metrics_) {}
+      chat_rpc_({engine_, frame.clock, gate_, metrics_}) {}
 
 bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
   const absl::Time end = absl::Now() + timeout;
@@ -23,7 +23,7 @@ bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
 
 GrpcHost::Service GatewayServer::grpc_service() {
   return {.name = v1::ChatService::service_full_name(),
-          .service = &rpc_,
+          .service = &chat_rpc_,
           .gate = &gate_,
           .part = "vision",
           .part_ready = [this] { return vision_.num_ready() > 0; }};

@@ -39,7 +39,7 @@ class GatewayServer {
   BackendPool vision_;
   BackendPool llm_;
   ChatEngine engine_;
-  ChatRpc rpc_;
+  ChatRpc chat_rpc_;
 };
 
 // What `tandem-gateway` and `tandem serve` share: bounds of requests.

@@ -35,7 +35,7 @@ class TokenCount : public std::enable_shared_from_this<TokenCount> {
 
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
-  const std::string request_id_;
+  const ChatEngine::Call call_;
   const CallDeadline deadline_;
   Done done_;
   std::atomic<bool> cancelled_ = false;
