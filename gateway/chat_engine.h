@@ -95,6 +95,10 @@ class ChatEngine {
   // yet.
   absl::StatusOr<v1::Model> GetModel(absl::string_view name) const;
 
+  // Whether an llm service takes calls now.
+  bool is_ready() const { return llm_.num_ready() > 0; }
+
+  const Options& options() const { return options_; }
   const Admission& admission() const { return admission_; }
 
  private:

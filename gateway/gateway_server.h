@@ -9,6 +9,7 @@
 #include "gateway/backend_pool.h"
 #include "gateway/chat_engine.h"
 #include "gateway/chat_rpc.h"
+#include "gateway/kserve_rpc.h"
 
 namespace tandem {
 
@@ -28,8 +29,9 @@ class GatewayServer {
   // `timeout`.
   bool WaitUntilAsked(absl::Duration timeout) const;
 
-  // For GrpcHost::Start. The server must outlive the host.
-  GrpcHost::Service grpc_service();
+  // All public gRPC services, for GrpcHost::Start, behind one gate. The server
+  // must outlive the host.
+  std::vector<GrpcHost::Service> grpc_services();
 
   ChatEngine& engine() { return engine_; }
 
@@ -40,6 +42,7 @@ class GatewayServer {
   BackendPool llm_;
   ChatEngine engine_;
   ChatRpc chat_rpc_;
+  KserveRpc kserve_rpc_;
 };
 
 // What `tandem-gateway` and `tandem serve` share: bounds of requests.

@@ -102,7 +102,7 @@ void ChatFixture::StartGateway(const Setup& setup) {
   host.reflection = false;
   if (setup.listens) host.listen = HostPort{"127.0.0.1", 0};
   auto started =
-      GrpcHost::Start(host, {gateway_->grpc_service()}, health_, grpc_metrics_);
+      GrpcHost::Start(host, gateway_->grpc_services(), health_, grpc_metrics_);
   ASSERT_TRUE(started.ok()) << started.status();
   host_ = *std::move(started);
   gateway_->WaitUntilAsked(absl::InfiniteDuration());

@@ -211,7 +211,7 @@ TEST_F(ChatRpcTest, EveryErrorNamesItsRequest) {
     EXPECT_EQ(ErrorRequestId(status), "mine-7") << status;
   }
   // One that is refused before anything is begun too.
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   grpc::ClientContext late;
   SetRequestId("late-1", late);
   EXPECT_EQ(ErrorRequestId(Chat(TextRequest(), late).status), "late-1");
@@ -227,7 +227,7 @@ TEST_F(ChatRpcTest, EveryCallIsCountedAndTimed) {
   v1::CountTokensResponse counted;
   ASSERT_TRUE(stub().CountTokens(&count, request, &counted).ok());
   ASSERT_TRUE(Chat(TextRequest()).status.ok());
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   EXPECT_FALSE(Chat(TextRequest()).status.ok());
   EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kListModels), 1);
   EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kCountTokens), 1);
@@ -247,7 +247,7 @@ TEST_F(ChatRpcTest, HealthSaysWhetherPicturesAreTaken) {
   loading.set_ready(false);
   AddVision().SetInfo(loading);
   StartGateway();
-  const GrpcHost::Service service = gateway_->grpc_service();
+  const GrpcHost::Service service = gateway_->grpc_services()[0];
   EXPECT_EQ(service.name + "/" + service.part, "tandem.v1.ChatService/vision");
   EXPECT_FALSE(service.part_ready());
   loading.set_ready(true);
@@ -271,7 +271,7 @@ TEST_F(ChatRpcTest, TakesNoNewCallsWhileItDrains) {
   ChatAnswer answer;
   std::thread client([&] { answer = Chat(TextRequest()); });
   WaitUntil([&] { return llm_[0]->num_held() == 1; });
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   EXPECT_EQ(ErrorReason(Chat(TextRequest()).status), reason::kDraining);
   llm_[0]->Release();
   client.join();
