@@ -27,7 +27,7 @@ using Parameters =
 
 // A name that a client sent, as an error may show it.
 std::string Shown(absl::string_view name) {
-  return absl::Utf8SafeCHexEscape(name.substr(0, 64));
+  return name.empty() ? "\"\"" : absl::Utf8SafeCHexEscape(name.substr(0, 64));
 }
 
 // An input of the request and where its values are.

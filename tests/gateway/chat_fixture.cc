@@ -134,9 +134,9 @@ double ChatFixture::Retries(Backend backend, absl::StatusCode code) const {
   return gateway_metrics_.backend_retries[backend][code].Value();
 }
 
-double ChatFixture::Requests(absl::StatusCode code, Method method) const {
-  return gateway_metrics_
-      .requests[static_cast<size_t>(Api::kGrpc)][method][code]
+double ChatFixture::Requests(absl::StatusCode code, Method method,
+                             Api api) const {
+  return gateway_metrics_.requests[static_cast<size_t>(api)][method][code]
       .Value();
 }
 
@@ -144,7 +144,8 @@ void ChatFixture::ExpectIdle() {
   const Admission& admission = gateway_->engine().admission();
   WaitUntil([&] {
     return admission.in_flight() == 0 && admission.queued() == 0 &&
-           gateway_metrics_.requests_in_flight[Api::kGrpc].Value() == 0;
+           gateway_metrics_.requests_in_flight[Api::kGrpc].Value() == 0 &&
+           gateway_metrics_.requests_in_flight[Api::kKserve].Value() == 0;
   });
   EXPECT_EQ(admission.image_bytes(), 0);
   for (const auto& llm : llm_) {
