@@ -222,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCase{"ExtraRaw", [](auto& r) { r.add_raw_input_contents("x"); },
                   "raw_input_contents", "6 entries for 5 inputs"},
         WrongCase{"NoValues", [](auto& r) { r.clear_raw_input_contents(); },
-                  "text_input", "contents holds 0 values, shape [1] takes 1"}),
+                  "image", "contents holds 0 values, shape [2] takes 2"}),
     [](const auto& info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
