@@ -332,7 +332,7 @@ TEST_F(KserveStreamTest, AStormLeavesNothingBehind) {
         client.SendNoMore();
         while (client.Read(response)) continue;
       }
-      client.Finish();
+      client.Finish().IgnoreError();
     }
   };
   std::vector<std::thread> callers;
