@@ -252,7 +252,9 @@ TEST_F(KserveStreamTest, WhatWasAskedIsAnsweredAfterTheLastRequest) {
   WaitUntil([&] { return llm_[0]->num_held() == 1; });
   llm_[0]->Release();
   EXPECT_EQ(client.ReadToFinal().size(), 4u);
-  EXPECT_TRUE(client.End().ok());
+  ModelStreamInferResponse rest;
+  EXPECT_FALSE(client.Read(rest));
+  EXPECT_TRUE(client.Finish().ok());
   ExpectIdle();
 }
 
