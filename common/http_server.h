@@ -42,8 +42,7 @@ struct HttpResponse {
 class HttpExchange {
  public:
   struct Events {
-    // The piece of the last Write is with the operating system: the next may
-    // come.
+    // The piece of a Write is with the operating system.
     std::function<void()> on_written;
     // The client closed the connection, or did not take a piece in time, before
     // the answer was complete.
@@ -67,8 +66,9 @@ class HttpExchange {
   // The head of a streamed answer; its body is not looked at. It goes out with
   // the first piece.
   virtual void Begin(HttpResponse head) = 0;
-  // One piece, sent as one chunk by itself; not empty. One at a time:
-  // on_written tells when the next may come.
+  // One piece, sent as one chunk by itself, behind those that are not out yet;
+  // not empty. on_written comes once for each: who waits for it bounds what is
+  // kept here.
   virtual void Write(std::string piece) = 0;
   // The answer is complete; may come while a piece is being written.
   virtual void End() = 0;

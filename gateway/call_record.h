@@ -21,13 +21,16 @@ class CallRecord {
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
 
+  // Where it is known only when the request was read.
+  void SetStreaming(Streaming streaming) { labels_.streaming = streaming; }
+
   // `code` is the answer's. Counts the first time only.
   void End(absl::StatusCode code);
 
  private:
   GatewayMetrics& metrics_;
   Clock& clock_;
-  const Labels labels_;
+  Labels labels_;
   const absl::Duration begin_;
   bool ended_ = false;
 };

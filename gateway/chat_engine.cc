@@ -102,6 +102,7 @@ absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name,
   model.set_fingerprint(service.fingerprint());
   model.set_profile(service.profile());
   model.set_dtype(service.dtype());
+  model.set_tile_size(service.tile_size());
   return model;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "common/status_macros.h"
+#include "gateway/chat_collect.h"
 #include "gateway/chat_session.h"
 #include "gateway/token_count.h"
 
@@ -109,7 +110,8 @@ class ChatCollector final : public grpc::ServerUnaryReactor {
         session_(engine.NewSession(std::move(request), std::move(call),
                                    {.on_chunk =
                                         [this](v1::ChatChunk chunk) {
-                                          Add(std::move(chunk));
+                                          CollectChunk(std::move(chunk),
+                                                       *response_);
                                           session_->Continue();
                                         },
                                     .on_done =
@@ -124,20 +126,6 @@ class ChatCollector final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
-  void Add(v1::ChatChunk chunk) {
-    response_->set_id(chunk.id());
-    response_->set_model(chunk.model());
-    response_->set_created(chunk.created());
-    response_->set_system_fingerprint(chunk.system_fingerprint());
-    response_->mutable_text()->append(chunk.delta_text());
-    response_->mutable_token_ids()->MergeFrom(chunk.token_ids());
-    response_->mutable_logprobs()->MergeFrom(chunk.logprobs());
-    if (chunk.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) return;
-    response_->set_finish_reason(chunk.finish_reason());
-    *response_->mutable_usage() = std::move(*chunk.mutable_usage());
-    *response_->mutable_timings_ms() = std::move(*chunk.mutable_timings_ms());
-  }
-
   const std::unique_ptr<OpenCall> open_;
   v1::ChatResponse* const response_;
   const std::shared_ptr<ChatSession> session_;
