@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -12,11 +13,14 @@
 #include "cli/chat_json.h"
 #include "cli/chat_loop.h"
 #include "cli/chat_target.h"
+#include "cli/chat_turn.h"
 #include "cli/conversation.h"
 #include "cli/error_line.h"
 #include "cli/image_file.h"
 #include "cli/interrupt.h"
+#include "cli/line_editor.h"
 #include "cli/terminal_text.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/process.h"
 #include "common/status_macros.h"
@@ -79,9 +83,9 @@ v1::Sampling SamplingOf(const ChatCommand& command) {
 absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
     const ChatCommand& command) {
   if (!command.connect.empty()) {
-    TANDEM_ASSIGN_OR_RETURN(const std::string target,
+    TANDEM_ASSIGN_OR_RETURN(const ConnectTarget target,
                             ParseConnect(command.connect));
-    return ConnectTo(target);
+    return ConnectTo(target, command.headers);
   }
   EmbeddedServer::Options server = command.server;
   server.vision_device = server.llm_device = command.device;
@@ -115,6 +119,11 @@ int AskOnce(const ChatCommand& command, ChatClient& client,
               IsAboutAPicture(answer.status()) ? kExitConfig : kExitFailure);
 }
 
+std::unique_ptr<LineReader> MakeLineReader(bool is_terminal) {
+  if (is_terminal) return std::make_unique<LineEditor>("> ");
+  return std::make_unique<StreamLineReader>(std::cin);
+}
+
 int Converse(const ChatCommand& command, ChatClient& client,
              Conversation& conversation, Interrupt& interrupt) {
   if (!command.prompt.empty()) {
@@ -122,8 +131,10 @@ int Converse(const ChatCommand& command, ChatClient& client,
   }
   const bool is_terminal =
       isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
-  ChatLoop loop(client, conversation, interrupt,
-                {.in = std::cin,
+  RealClock clock;
+  const std::unique_ptr<LineReader> lines = MakeLineReader(is_terminal);
+  ChatLoop loop(client, conversation, interrupt, clock,
+                {.lines = *lines,
                  .out = std::cout,
                  .err = std::cerr,
                  .is_terminal = is_terminal});
@@ -149,10 +160,11 @@ int RunChat(const ChatCommand& command) {
   const absl::StatusOr<std::unique_ptr<ChatTarget>> target =
       OpenTarget(command);
   if (!target.ok()) return Fail(target.status(), ExitCodeFor(target.status()));
-  ChatClient client((*target)->channel());
+  ChatClient& client = (*target)->client();
   const absl::StatusOr<v1::Model> model =
       client.FindModel(command.server.model.served_name);
   if (!model.ok()) return Fail(model.status(), ExitCodeFor(model.status()));
+  conversation.SetModel(model->id());
   return Converse(command, client, conversation, interrupt);
 }
 
@@ -162,16 +174,18 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("model", "DIR", &model.model,
            "Loads the InternVL3 model in this folder and answers in this "
            "process.");
-  line.Add("connect", "[grpc://]HOST:PORT", &command->connect,
+  line.Add("connect", "[grpc://|http://]HOST:PORT", &command->connect,
            "Instead of --model: asks a running `tandem serve` or "
-           "tandem-gateway.");
+           "tandem-gateway over gRPC, or any OpenAI-compatible server over "
+           "HTTP.");
   line.Exclude("model", "connect");
   line.Add("served-name", "NAME", &model.served_name,
            "With --connect: the model to ask. Default: the only one served.");
   line.Group("What to ask");
   line.AddPositional("PROMPT", &command->prompt,
                      "One question. Without it: a conversation, line by line, "
-                     "with /image FILE, /reset, /help and /quit.");
+                     "with pictures named in a line (@cat.png); /help lists "
+                     "what else can be typed.");
   line.AddList("image", "FILE", &command->images,
                "A picture in front of the first question: JPEG, PNG, WebP or "
                "BMP. Repeat it for several.");
@@ -187,8 +201,8 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("max-tokens", "1..", &command->max_tokens,
            "Longest answer. Default: what the context holds.");
   line.AddFlag("json", &command->json,
-               "One JSON object: text, token_ids, finish_reason, usage, "
-               "timings_ms.");
+               "One JSON object: text, token_ids (none over HTTP), "
+               "finish_reason, usage, timings_ms.");
   line.Group("With --model");
   line.Add("device", "DEVICE", &command->device,
            "What to compute on: cpu, or a card, cuda:0.");
@@ -202,6 +216,7 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
       "tandem chat --model models/demo/weights --image photo.jpg 'What is in "
       "the picture?'");
   line.Example("tandem chat --connect 127.0.0.1:50051 --json 'Hello'");
+  line.Example("tandem chat --connect http://127.0.0.1:8080");
 }
 
 }  // namespace tandem

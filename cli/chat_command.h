@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/chat_client.h"
 #include "cli/embedded_server.h"
 #include "common/options.h"
 
@@ -14,6 +15,7 @@ struct ChatCommand {
   EmbeddedServer::Options server;
   std::string device = "cpu";
   std::string connect;
+  CallHeaders headers;  // with every call of --connect
   std::vector<std::string> images;
   std::string system;
   std::optional<double> temperature;
