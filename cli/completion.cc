@@ -46,7 +46,7 @@ Completion Among(absl::string_view typed, const std::vector<std::string>& words,
   const auto differ =
       std::mismatch(first.begin(), first.end(), last.begin(), last.end()).first;
   found.insert = std::string(first.begin() + typed.size(), differ);
-  if (found.candidates.size() == 1) found.insert += after_only;
+  if (found.candidates.size() == 1) absl::StrAppend(&found.insert, after_only);
   if (found.candidates.size() > Completion::kMost) {
     found.candidates.resize(Completion::kMost);
   }

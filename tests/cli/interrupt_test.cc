@@ -3,6 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 
@@ -15,6 +18,23 @@ TEST(InterruptTest, TheFirstSignalStopsWhatRuns) {
   const Interrupt::Scope scope(interrupt, [&] { stopped.Notify(); });
   kill(getpid(), SIGINT);
   stopped.WaitForNotification();
+}
+
+TEST(InterruptTest, InASessionEverySignalStopsWhatRunsAndNothingElse) {
+  Interrupt interrupt;
+  const Interrupt::Session session(interrupt);
+  std::atomic<int> stops = 0;
+  {
+    const Interrupt::Scope scope(interrupt, [&] { ++stops; });
+    for (const int want : {1, 2}) {
+      kill(getpid(), SIGINT);
+      while (stops < want) std::this_thread::yield();
+    }
+  }
+  kill(getpid(), SIGINT);
+  const Interrupt::Scope scope(interrupt, [&] { ++stops; });
+  kill(getpid(), SIGINT);
+  while (stops < 3) std::this_thread::yield();
 }
 
 // The program that these run ends: a death test's child.

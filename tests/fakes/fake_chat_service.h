@@ -38,6 +38,11 @@ class FakeChatService final : public v1::ChatService::Service {
     absl::MutexLock lock(&mutex_);
     return requests_;
   }
+  // Of every call; empty where a call had none.
+  std::vector<std::string> authorizations() {
+    absl::MutexLock lock(&mutex_);
+    return authorizations_;
+  }
 
   grpc::Status Chat(grpc::ServerContext* context,
                     const v1::ChatRequest* request,
@@ -46,6 +51,7 @@ class FakeChatService final : public v1::ChatService::Service {
       absl::MutexLock lock(&mutex_);
       requests_.push_back(*request);
     }
+    KeepAuthorization(*context);
     uint32_t token_id = 7;
     for (const std::string& piece : pieces) {
       v1::ChatChunk chunk;
@@ -61,22 +67,35 @@ class FakeChatService final : public v1::ChatService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+  grpc::Status ListModels(grpc::ServerContext* context,
+                          const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
+    KeepAuthorization(*context);
     for (const std::string& name : models) {
       response->add_models()->set_id(name);
     }
     return grpc::Status::OK;
   }
 
-  grpc::Status GetModel(grpc::ServerContext*,
+  grpc::Status GetModel(grpc::ServerContext* context,
                         const v1::GetModelRequest* request,
                         v1::GetModelResponse* response) override {
+    KeepAuthorization(*context);
     response->mutable_model()->set_id(request->model());
     return grpc::Status::OK;
   }
 
  private:
+  void KeepAuthorization(const grpc::ServerContext& context) {
+    const auto& metadata = context.client_metadata();
+    const auto found = metadata.find("authorization");
+    absl::MutexLock lock(&mutex_);
+    authorizations_.push_back(
+        found == metadata.end()
+            ? ""
+            : std::string(found->second.data(), found->second.size()));
+  }
+
   static v1::ChatChunk LastChunk() {
     v1::ChatChunk chunk;
     chunk.set_finish_reason(v1::FINISH_REASON_LENGTH);
@@ -91,6 +110,7 @@ class FakeChatService final : public v1::ChatService::Service {
   std::unique_ptr<grpc::Server> server_;
   absl::Mutex mutex_;
   std::vector<v1::ChatRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> authorizations_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tandem

@@ -1,4 +1,4 @@
-#include "cli/chat_client.h"
+#include "cli/grpc_chat_client.h"
 
 #include <thread>
 
@@ -23,13 +23,13 @@ v1::ChatRequest Question(const std::string& text) {
   return request;
 }
 
-class ChatClientTest : public testing::Test {
+class GrpcChatClientTest : public testing::Test {
  protected:
   FakeChatService service_;
-  ChatClient client_{service_.Channel()};
+  GrpcChatClient client_{service_.Channel(), {{"authorization", "Bearer key"}}};
 };
 
-TEST_F(ChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
+TEST_F(GrpcChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
   std::vector<std::string> pieces;
   const absl::StatusOr<ChatAnswer> answer = client_.Chat(
       Question("Hi"),
@@ -43,7 +43,15 @@ TEST_F(ChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
   EXPECT_EQ(answer->timings.prefill(), 1.5);
 }
 
-TEST_F(ChatClientTest, KeepsTheReasonOfAnError) {
+TEST_F(GrpcChatClientTest, SendsItsHeadersWithEveryCall) {
+  ASSERT_TRUE(client_.FindModel("").ok());
+  ASSERT_TRUE(client_.FindModel("tiny").ok());
+  ASSERT_TRUE(client_.Chat(Question("Hi"), [](absl::string_view) {}).ok());
+  EXPECT_THAT(service_.authorizations(),
+              ElementsAre("Bearer key", "Bearer key", "Bearer key"));
+}
+
+TEST_F(GrpcChatClientTest, KeepsTheReasonOfAnError) {
   service_.status = FieldError("messages[0]", "is wrong");
   const absl::Status status =
       client_.Chat(Question("Hi"), [](absl::string_view) {}).status();
@@ -51,7 +59,7 @@ TEST_F(ChatClientTest, KeepsTheReasonOfAnError) {
   EXPECT_EQ(ErrorField(status), "messages[0]");
 }
 
-TEST_F(ChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
+TEST_F(GrpcChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
   const absl::Status status =
       client_.Chat(Question("a\xFFz"), [](absl::string_view) {}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
@@ -59,7 +67,7 @@ TEST_F(ChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
   EXPECT_TRUE(service_.requests().empty());
 }
 
-TEST_F(ChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
+TEST_F(GrpcChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
   v1::ChatRequest request = Question("Hi");
   for (int i = 0; i < 2; ++i) {
     request.mutable_messages(0)->add_content()->mutable_image()->set_data(
@@ -72,7 +80,7 @@ TEST_F(ChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
   EXPECT_TRUE(service_.requests().empty());
 }
 
-TEST_F(ChatClientTest, CancelEndsTheAnswer) {
+TEST_F(GrpcChatClientTest, CancelEndsTheAnswer) {
   service_.wait_for_cancel = true;
   absl::Notification begun;
   std::thread canceller([&] {
@@ -90,22 +98,22 @@ TEST_F(ChatClientTest, CancelEndsTheAnswer) {
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 
-TEST_F(ChatClientTest, TakesTheOnlyModel) {
+TEST_F(GrpcChatClientTest, TakesTheOnlyModel) {
   const absl::StatusOr<v1::Model> model = client_.FindModel("");
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->id(), "tiny");
 }
 
-TEST_F(ChatClientTest, AsksForANameWhereSeveralModelsAreServed) {
+TEST_F(GrpcChatClientTest, AsksForANameWhereSeveralModelsAreServed) {
   service_.models = {"a", "b"};
   const absl::Status status = client_.FindModel("").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--served-name"));
 }
 
-TEST(ChatClientWithoutServerTest, SaysThatNobodyAnswers) {
+TEST(GrpcChatClientWithoutServerTest, SaysThatNobodyAnswers) {
   // Port 1 is nobody's.
-  ChatClient client(MakeChannel("127.0.0.1:1"));
+  GrpcChatClient client(MakeChannel("127.0.0.1:1"));
   EXPECT_EQ(client.FindModel("").status().code(),
             absl::StatusCode::kUnavailable);
 }
