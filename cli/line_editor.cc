@@ -56,8 +56,6 @@ class LineEditor::Impl {
     el_set(editor_, EL_BIND, "^I", "tandem-complete", nullptr);
     el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_source(editor_, nullptr);
-    // A key like any other, and the last word on it.
-    el_set(editor_, EL_SETTY, "-d", "intr=", nullptr);
     el_set(editor_, EL_BIND, "^C", "tandem-stop", nullptr);
   }
   ~Impl() {
@@ -68,6 +66,9 @@ class LineEditor::Impl {
   TypedLine Read() {
     const Utf8Locale utf8;
     std::fflush(stdout);
+    // Ctrl-C is a key like any other; what `stty` changed meanwhile would undo
+    // it.
+    el_set(editor_, EL_SETTY, "-d", "intr=", nullptr);
     stopped_ = false;
     int length = 0;
     const char* typed = el_gets(editor_, &length);

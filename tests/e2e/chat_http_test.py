@@ -111,7 +111,7 @@ class ChatHttpTest(TandemTest):
         self.assertEqual(said, ["Hi", "Ho", "And?"])
 
     def test_errors_are_one_line(self):
-        self.assert_fails(self.chat("Hi"), "UNAVAILABLE BACKEND_UNAVAILABLE: no")
+        self.assert_fails(self.chat("--json", "Hi"), "UNAVAILABLE BACKEND_UNAVAILABLE: no")
         self.server.events = ["nonsense"]
         self.assertEqual(self.chat("Hi").code, 1)
         answer = self.chat("--served-name", "mine", "Hi")
