@@ -74,9 +74,9 @@ class StreamReader {
     if (head.content_type != "text/event-stream") {
       return NoOpenAi(absl::StrCat("it streams \"", head.content_type, "\""));
     }
-    TANDEM_ASSIGN_OR_RETURN(const std::vector<std::string> events,
-                            parser_.Feed(piece));
-    for (const std::string& event : events) {
+    const auto events = parser_.Feed(piece);
+    if (!events.ok()) return NoOpenAi(events.status().message());
+    for (const std::string& event : *events) {
       TANDEM_ASSIGN_OR_RETURN(const std::string text, stream_.OnEvent(event));
       if (!text.empty()) on_text_(text);
     }

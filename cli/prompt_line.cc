@@ -97,8 +97,9 @@ bool TakePicture(const FileExists& file_exists, Word& word) {
   const bool whole =
       word.quoted || bare.empty() || bare == word.name || file_exists(name);
   if (!whole) word.end -= word.name.size() - bare.size();
+  const bool has_suffix = HasPictureSuffix(word.quoted ? word.name : bare);
   word.name = whole ? name : Home(bare);
-  return word.at || HasPictureSuffix(word.name);
+  return word.at || has_suffix;
 }
 
 std::string BaseName(const std::string& path) {

@@ -141,7 +141,7 @@ class ChatTerminalTest(TandemTest):
     def test_a_missing_picture_is_told_and_the_line_can_be_mended(self):
         terminal = self.terminal()
         terminal.type("@nowhere.png What?\r")
-        terminal.wait_for("nowhere.png: .*\r\n.*nothing was sent")
+        terminal.wait_for(r"nowhere\.png: [^\n]*\n[^\n]*nothing was sent")
         terminal.wait_for("> ")
         self.ask(terminal, UP + CTRL_A + f"@{PICTURE} \\\r")
         self.assertEqual(len(self.said(terminal)), 1)
@@ -162,7 +162,7 @@ class ChatTerminalTest(TandemTest):
     def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(self):
         terminal = self.terminal(model=self.endless_model(), tokens=30000)
         terminal.type("Go on\r")
-        terminal.wait_for("Go on\r\n.*[^\r\n]")
+        terminal.wait_for(r"Go on[\r\n]+[^\r\n]")
         terminal.type(CTRL_C)
         terminal.wait_for(r"\(stopped; this turn is forgotten\)")
         terminal.wait_for("> ")

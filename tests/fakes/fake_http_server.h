@@ -17,7 +17,7 @@ class FakeHttpServer {
  public:
   // What happens on a connection when its request has been read.
   struct Script {
-    std::vector<std::string> writes;  // one after another, each on its own
+    std::vector<std::string> writes = {};  // one after another, each on its own
     // Afterwards it waits until the client has gone; else it closes.
     bool hang = false;
     // It answers before it has read the request's body, and closes.
