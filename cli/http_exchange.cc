@@ -134,7 +134,8 @@ class HttpExchange::Connection {
   }
 
   absl::Status ReadBody(const HttpHead& head, const OnBody& on_body) {
-    parser_.eager(true);
+    // Not eager: an eager parser waits for the next chunk to end this one.
+    parser_.eager(false);
     while (!parser_.is_done()) {
       const error_code error = Wait([&](auto done) {
         http::async_read_some(socket_, buffer_, parser_, std::move(done));
