@@ -66,8 +66,9 @@ class LineEditor::Impl {
   TypedLine Read() {
     const Utf8Locale utf8;
     std::fflush(stdout);
-    // Ctrl-C is a key like any other; what `stty` changed meanwhile would undo
-    // it.
+    // Ctrl-C is a key like any other. In this order: when libedit takes the
+    // terminal it may find other settings than it knew, and forget this one.
+    el_set(editor_, EL_PREP_TERM, 1);
     el_set(editor_, EL_SETTY, "-d", "intr=", nullptr);
     stopped_ = false;
     int length = 0;
