@@ -174,10 +174,10 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("model", "DIR", &model.model,
            "Loads the InternVL3 model in this folder and answers in this "
            "process.");
-  line.Add("connect", "[grpc://|http://]HOST:PORT", &command->connect,
+  line.Add("connect", "[SCHEME://]HOST:PORT", &command->connect,
            "Instead of --model: asks a running `tandem serve` or "
-           "tandem-gateway over gRPC, or any OpenAI-compatible server over "
-           "HTTP.");
+           "tandem-gateway over gRPC (grpc://, or no scheme), or any "
+           "OpenAI-compatible server (http://).");
   line.Exclude("model", "connect");
   line.Add("served-name", "NAME", &model.served_name,
            "With --connect: the model to ask. Default: the only one served.");
