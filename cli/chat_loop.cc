@@ -85,8 +85,8 @@ ChatLoop::Next ChatLoop::OnCommand(const std::string& line) {
   if (*next == SlashCommands::Next::kQuit) return Next::kQuit;
   if (*next == SlashCommands::Next::kRetry) {
     Retry();
-  } else if (conversation_.num_turns() == 0) {
-    unanswered_.reset();  // it may have been /reset
+  } else if (*next == SlashCommands::Next::kOtherConversation) {
+    unanswered_.reset();
   }
   return Next::kGoOn;
 }

@@ -131,7 +131,11 @@ class LineEditor::Impl {
 };
 
 LineEditor::LineEditor(std::string prompt)
-    : impl_(std::make_unique<Impl>(std::move(prompt))) {}
+    : impl_([&] {
+        // Which keys are letters is decided when libedit begins.
+        const Utf8Locale utf8;
+        return std::make_unique<Impl>(std::move(prompt));
+      }()) {}
 LineEditor::~LineEditor() = default;
 
 TypedLine LineEditor::Read() { return impl_->Read(); }

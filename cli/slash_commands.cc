@@ -84,7 +84,8 @@ absl::StatusOr<SlashCommands::Next> SlashCommands::Run(absl::string_view line) {
         absl::StrCat("unknown command ", word, kUnknown));
   }
   if (!status.ok()) return status;
-  return Next::kGoOn;
+  const bool is_other = word == "/reset" || word == "/load";
+  return is_other ? Next::kOtherConversation : Next::kGoOn;
 }
 
 absl::Status SlashCommands::Image(const std::string& path) {

@@ -28,8 +28,8 @@ class SlashCommands {
   SlashCommands(Conversation& conversation, std::ostream& notes,
                 bool show_timings);
 
-  // What the loop has to do itself.
-  enum class Next { kGoOn, kRetry, kQuit };
+  // What the loop has to do or to know.
+  enum class Next { kGoOn, kOtherConversation, kRetry, kQuit };
   // Carries out one line that begins with "/". INVALID_ARGUMENT for an unknown
   // command or argument; errors of files, naming them. On an error nothing has
   // changed.

@@ -185,12 +185,23 @@ TEST_F(ChatLoopTest, RetryAsksAQuestionThatFailedWithItsPictures) {
   service_.status =
       RetryableError(absl::StatusCode::kUnavailable,
                      reason::kBackendUnavailable, "no llm", absl::Seconds(1));
-  MendingReader reader(service_, {absl::StrCat(kPicture, " What?"), "/retry"});
+  MendingReader reader(service_,
+                       {absl::StrCat(kPicture, " What?"), "/set seed 7",
+                        "/set seed default", "/retry"});
   EXPECT_FALSE(Run(reader, /*is_terminal=*/false));
   ASSERT_THAT(service_.requests(), SizeIs(2));
   EXPECT_EQ(service_.requests()[0].SerializeAsString(),
             service_.requests()[1].SerializeAsString());
   EXPECT_EQ(out_.str(), "Hello\nHello\n");
+}
+
+TEST_F(ChatLoopTest, AQuestionThatFailedGoesWithItsConversation) {
+  service_.status =
+      RetryableError(absl::StatusCode::kUnavailable,
+                     reason::kBackendUnavailable, "no llm", absl::Seconds(1));
+  EXPECT_FALSE(Type("Hi\n/reset\n/retry\n"));
+  EXPECT_THAT(service_.requests(), SizeIs(1));
+  EXPECT_THAT(err_.str(), HasSubstr("/retry: nothing has been said yet"));
 }
 
 TEST_F(ChatLoopTest, SystemSetsWhatTheModelIsToldFirst) {

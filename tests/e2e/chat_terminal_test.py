@@ -11,7 +11,7 @@ import unittest
 
 from processes import BIN, DATA, ENVIRONMENT, HANG, MODELS, TandemTest
 
-PICTURE = str(DATA / "images/png_rgb_5x3.png")
+PICTURE = DATA / "images/png_rgb_5x3.png"
 CTRL_A, CTRL_C, CTRL_D, TAB, UP = "\x01", "\x03", "\x04", "\t", "\x1b[A"
 
 
@@ -123,7 +123,7 @@ class ChatTerminalTest(TandemTest):
     def test_tab_completes_commands_and_files(self):
         (self.folder / "tab").mkdir(exist_ok=True)
         picture = self.folder / "tab" / "my cat.png"
-        picture.write_bytes(open(PICTURE, "rb").read())
+        picture.write_bytes(PICTURE.read_bytes())
         terminal = self.terminal()
         terminal.type("/he" + TAB + "\r")
         terminal.wait_for("Pictures")
