@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/api_key_file.h"
 #include "cli/chat_client.h"
 #include "cli/chat_json.h"
 #include "cli/chat_loop.h"
@@ -81,15 +82,25 @@ v1::Sampling SamplingOf(const ChatCommand& command) {
 }
 
 absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
-    const ChatCommand& command) {
+    const ChatCommand& command, const CallHeaders& headers) {
   if (!command.connect.empty()) {
     TANDEM_ASSIGN_OR_RETURN(const ConnectTarget target,
                             ParseConnect(command.connect));
-    return ConnectTo(target, command.headers);
+    return ConnectTo(target, headers);
   }
   EmbeddedServer::Options server = command.server;
   server.vision_device = server.llm_device = command.device;
   return StartEmbedded(server);
+}
+
+// What goes with every call: the key, where a file with one is given.
+absl::StatusOr<CallHeaders> ReadHeaders(const ChatCommand& command) {
+  CallHeaders headers;
+  if (command.api_key_file.empty()) return headers;
+  TANDEM_ASSIGN_OR_RETURN(const std::string key,
+                          ReadApiKeyFile(command.api_key_file));
+  headers.emplace_back("authorization", absl::StrCat("Bearer ", key));
+  return headers;
 }
 
 absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
@@ -157,8 +168,10 @@ int RunChat(const ChatCommand& command) {
       !status.ok()) {
     return Fail(status, kExitConfig);
   }
+  const absl::StatusOr<CallHeaders> headers = ReadHeaders(command);
+  if (!headers.ok()) return Fail(headers.status(), kExitConfig);
   const absl::StatusOr<std::unique_ptr<ChatTarget>> target =
-      OpenTarget(command);
+      OpenTarget(command, *headers);
   if (!target.ok()) return Fail(target.status(), ExitCodeFor(target.status()));
   ChatClient& client = (*target)->client();
   const absl::StatusOr<v1::Model> model =
@@ -179,6 +192,9 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
            "tandem-gateway over gRPC (grpc://, or no scheme), or any "
            "OpenAI-compatible server (http://).");
   line.Exclude("model", "connect");
+  line.Add("api-key-file", "FILE", &command->api_key_file,
+           "With --connect: a file with the key that the server asks for.");
+  line.Exclude("model", "api-key-file");
   line.Add("served-name", "NAME", &model.served_name,
            "With --connect: the model to ask. Default: the only one served.");
   line.Group("What to ask");

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/chat_client.h"
 #include "cli/embedded_server.h"
 #include "common/options.h"
 
@@ -15,7 +14,7 @@ struct ChatCommand {
   EmbeddedServer::Options server;
   std::string device = "cpu";
   std::string connect;
-  CallHeaders headers;  // with every call of --connect
+  std::string api_key_file;
   std::vector<std::string> images;
   std::string system;
   std::optional<double> temperature;

@@ -88,6 +88,7 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   gateway.vision = {{"vision", vision_host_->InProcessChannel()}};
   gateway.llm = {{"llm", llm_host_->InProcessChannel()}};
   gateway.engine = options.gateway;
+  gateway.access = options.access;
   // Whoever runs one process has chosen what shares a card.
   gateway.engine.allow_shared_device = true;
   gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);

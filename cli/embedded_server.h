@@ -30,6 +30,8 @@ class EmbeddedServer {
     VisionServer::Options vision;
     LlmServer::Options llm;
     ChatEngine::Options gateway;
+    // Passed CheckAccess; as it is, whoever has the Channel() is served.
+    AccessOptions access = {};
     // Of the public listener; without an address only Channel() leads here.
     GrpcHost::Options host;
     // Called just before that listener opens: StopSignal::Serving.

@@ -11,6 +11,7 @@ namespace {
 absl::Status Serve(const ServeCommand& command, const ServiceFrame& frame,
                    StopSignal& stop) {
   EmbeddedServer::Options options = command.server;
+  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, {*options.host.listen}));
   TANDEM_RETURN_IF_ERROR(SetDevices(command.devices, options));
   options.serving = [&stop] { stop.Serving(); };
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<EmbeddedServer> server,
@@ -35,6 +36,7 @@ int RunServe(const ServeCommand& command) {
 void AddServeOptions(CommandLine& line, ServeCommand* command) {
   AddEmbeddedOptions(line, &command->server, &command->devices);
   AddGatewayOptions(line, &command->server.gateway);
+  AddAccessOptions(line, &command->server.access);
   line.Group("Network");
   AddGrpcHostOptions(line, &command->server.host);
   line.Add("admin-listen", "HOST:PORT", &command->admin_listen,

@@ -112,6 +112,13 @@ void SetDetailOf(absl::string_view reason, const ErrorMetadata& metadata,
     violation->set_subject(Clean(value("check"), kMaxNameBytes));
     violation->set_description(Clean(status.message(), kMaxFieldBytes));
     SetDetail(failure, status);
+  } else if (reason == reason::kQuotaExceeded) {
+    google::rpc::QuotaFailure failure;
+    auto* violation = failure.add_violations();
+    violation->set_subject(
+        absl::StrCat("key:", Clean(value("key"), kMaxNameBytes)));
+    violation->set_description(Clean(status.message(), kMaxFieldBytes));
+    SetDetail(failure, status);
   }
 }
 

@@ -20,6 +20,10 @@ inline constexpr char kImageTruncated[] = "IMAGE_TRUNCATED";
 inline constexpr char kImageUnsupportedFormat[] = "IMAGE_UNSUPPORTED_FORMAT";
 inline constexpr char kImageTooLarge[] = "IMAGE_TOO_LARGE";
 inline constexpr char kContextLengthExceeded[] = "CONTEXT_LENGTH_EXCEEDED";
+inline constexpr char kCredentialsMissing[] = "CREDENTIALS_MISSING";
+inline constexpr char kCredentialsInvalid[] = "CREDENTIALS_INVALID";
+inline constexpr char kAccessDenied[] = "ACCESS_DENIED";
+inline constexpr char kQuotaExceeded[] = "QUOTA_EXCEEDED";
 inline constexpr char kModelNotFound[] = "MODEL_NOT_FOUND";
 inline constexpr char kEmbeddingExpired[] = "EMBEDDING_EXPIRED";
 inline constexpr char kEmbeddingCorrupt[] = "EMBEDDING_CORRUPT";
@@ -42,8 +46,9 @@ using ErrorMetadata = std::map<std::string, std::string>;
 // and every variable that the message mentions. MODEL_NOT_FOUND and
 // EMBEDDING_EXPIRED have a google.rpc.ResourceInfo too (metadata "model", else
 // "image", names it), EMBEDDING_INCOMPATIBLE a PreconditionFailure (of metadata
-// "check"). Message and metadata are cut so that the whole stays under 4 KiB: a
-// peer drops larger trailers and the code with them.
+// "check"), QUOTA_EXCEEDED a QuotaFailure (of metadata "key"). Message and
+// metadata are cut so that the whole stays under 4 KiB: a peer drops larger
+// trailers and the code with them.
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message, ErrorMetadata metadata = {});
 

@@ -17,6 +17,10 @@ struct HostPort {
   // "127.0.0.1:80", "[::1]:80".
   std::string ToString() const;
   bool operator==(const HostPort&) const = default;
+
+  // Whether nobody outside of this machine can reach it: localhost, 127.0.0.0/8
+  // or ::1. A name is not looked up, and so is not.
+  bool IsLoopback() const;
 };
 
 // "HOST:PORT", "[IPv6]:PORT". INVALID_ARGUMENT that quotes `text`.

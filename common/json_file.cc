@@ -1,5 +1,6 @@
 #include "common/json_file.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <utility>
@@ -57,6 +58,32 @@ const json& EmptyObject() {
 
 }  // namespace
 
+absl::StatusOr<json> ParseJsonObject(absl::string_view text,
+                                     const std::string& file) {
+  Strictness strictness;
+  json value;
+  try {
+    value = json::parse(text, std::ref(strictness));
+  } catch (const json::parse_error& error) {
+    const absl::string_view read = text.substr(0, error.byte);
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, ": line ", 1 + std::count(read.begin(), read.end(), '\n'),
+        ": is not one JSON object"));
+  } catch (const json::exception&) {  // a number that no double can hold
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": is not one JSON object"));
+  }
+  if (!value.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": is not one JSON object"));
+  }
+  if (!strictness.problem().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": ", strictness.problem()));
+  }
+  return value;
+}
+
 absl::StatusOr<json> ReadJsonFile(const std::string& path, int64_t max_bytes) {
   TANDEM_ASSIGN_OR_RETURN(const StoredFile file, StoredFile::Open(path));
   if (file.size() > max_bytes) {
@@ -65,18 +92,7 @@ absl::StatusOr<json> ReadJsonFile(const std::string& path, int64_t max_bytes) {
   }
   std::string text(file.size(), '\0');
   TANDEM_RETURN_IF_ERROR(file.Read(0, text.size(), text.data()));
-  Strictness strictness;
-  json value = json::parse(text, std::ref(strictness),
-                           /*allow_exceptions=*/false);
-  if (value.is_discarded() || !value.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is not one JSON object"));
-  }
-  if (!strictness.problem().empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", strictness.problem()));
-  }
-  return value;
+  return ParseJsonObject(text, path);
 }
 
 JsonObject::JsonObject(const json& value, std::string file, std::string path)

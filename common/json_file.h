@@ -11,11 +11,14 @@
 
 namespace tandem {
 
-// Reads the file, which must hold one JSON object in which no key appears
-// twice.
-//
-// NOT_FOUND; INVALID_ARGUMENT for a file above `max_bytes` or anything else
-// that is wrong with it. Every message begins with `path`.
+// The JSON object that `text` is; no key may appear twice in it or in an object
+// inside. INVALID_ARGUMENT that begins with `file` and, where the text is no
+// JSON, names the line. Quotes a key that is there twice, else nothing.
+absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
+                                               const std::string& file);
+
+// The same of a file's text. NOT_FOUND; INVALID_ARGUMENT for a file above
+// `max_bytes`.
 absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path,
                                             int64_t max_bytes);
 

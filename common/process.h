@@ -18,8 +18,8 @@ inline constexpr int kExitFailure = 1;
 inline constexpr int kExitConfig = 78;
 
 // kExitConfig for what a person must put right (INVALID_ARGUMENT, NOT_FOUND,
-// FAILED_PRECONDITION, PERMISSION_DENIED, ALREADY_EXISTS, OUT_OF_RANGE,
-// DATA_LOSS, UNIMPLEMENTED), else kExitFailure.
+// FAILED_PRECONDITION, PERMISSION_DENIED, UNAUTHENTICATED, ALREADY_EXISTS,
+// OUT_OF_RANGE, DATA_LOSS, UNIMPLEMENTED), else kExitFailure.
 int ExitCodeFor(const absl::Status& status);
 
 // SIGTERM and SIGINT, received by a thread of its own. Construct it before any

@@ -70,7 +70,11 @@ absl::StatusOr<Preprocessing> ChatEngine::BackendPreprocessing() const {
                        .max_tiles = static_cast<int>(MaxTiles(info))};
 }
 
-absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
+absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name,
+                                               const AccessPass* pass) const {
+  if (pass != nullptr && !name.empty()) {
+    TANDEM_RETURN_IF_ERROR(pass->CheckModel(name));
+  }
   TANDEM_ASSIGN_OR_RETURN(const BackendInfo info, LlmInfo());
   const v1::ServiceInfo& service = info.service;
   const std::string& served =
@@ -82,6 +86,7 @@ absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
                      "\" is not served here; \"", served, "\" is"),
         {{"model", std::string(name.substr(0, 128))}, {"served", served}});
   }
+  if (pass != nullptr) TANDEM_RETURN_IF_ERROR(pass->CheckModel(served));
   v1::Model model;
   model.set_id(served);
   model.set_max_context_tokens(info.max_context_tokens);
@@ -92,6 +97,16 @@ absl::StatusOr<v1::Model> ChatEngine::GetModel(absl::string_view name) const {
   model.set_profile(service.profile());
   model.set_dtype(service.dtype());
   return model;
+}
+
+absl::StatusOr<std::vector<v1::Model>> ChatEngine::ListModels(
+    const AccessPass* pass) const {
+  absl::StatusOr<v1::Model> model = GetModel("", pass);
+  if (absl::IsPermissionDenied(model.status())) {
+    return std::vector<v1::Model>();
+  }
+  if (!model.ok()) return model.status();
+  return std::vector<v1::Model>({*std::move(model)});
 }
 
 std::shared_ptr<TokenCount> ChatEngine::NewTokenCount(

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "gateway/access_account.h"
 #include "gateway/admission.h"
 #include "gateway/backend_pool.h"
 #include "gateway/chat_plan.h"
@@ -63,6 +65,9 @@ class ChatEngine {
   struct Call {
     std::string request_id;
     absl::Time deadline;
+    // Of AccessControl::Enter; null: everybody is served. Let go of before the
+    // call's caller hears of its end.
+    std::shared_ptr<AccessPass> pass = nullptr;
   };
 
   // What a session tells its caller, one event at a time, from any thread.
@@ -84,10 +89,15 @@ class ChatEngine {
       Call call,
       std::function<void(absl::StatusOr<v1::CountTokensResponse>)> done);
 
-  // The served model. NOT_FOUND MODEL_NOT_FOUND for another name than the
-  // served one (empty is any); UNAVAILABLE while no llm service has answered
-  // yet.
-  absl::StatusOr<v1::Model> GetModel(absl::string_view name) const;
+  // The served model. PERMISSION_DENIED ACCESS_DENIED for one that `pass`
+  // (null: everybody's) is not for, whether it is served or not; NOT_FOUND
+  // MODEL_NOT_FOUND for another name than the served one (empty is any);
+  // UNAVAILABLE while no llm service has answered yet.
+  absl::StatusOr<v1::Model> GetModel(absl::string_view name,
+                                     const AccessPass* pass) const;
+  // All served models that `pass` is for. UNAVAILABLE as above.
+  absl::StatusOr<std::vector<v1::Model>> ListModels(
+      const AccessPass* pass) const;
 
   const Admission& admission() const { return admission_; }
 

@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/grpc_status.h"
 #include "common/request_id.h"
+#include "common/status_macros.h"
 #include "gateway/call_record.h"
 #include "gateway/chat_session.h"
 #include "gateway/token_count.h"
@@ -23,6 +24,14 @@ namespace {
 // them.
 v1::ChatRequest Take(const v1::ChatRequest& request) {
   return std::move(const_cast<v1::ChatRequest&>(request));
+}
+
+// Where the call's headers lie; empty where there is none.
+absl::string_view Header(const grpc::CallbackServerContext& context,
+                         const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
 }
 
 // What every call has, however it ends: an id and its place in the metrics.
@@ -203,9 +212,13 @@ class TokenCounter final : public grpc::ServerUnaryReactor {
 
 }  // namespace
 
-ChatRpc::ChatRpc(ChatEngine& engine, Clock& clock, const CallGate& gate,
-                 GatewayMetrics& metrics)
-    : engine_(engine), clock_(clock), gate_(gate), metrics_(metrics) {}
+ChatRpc::ChatRpc(ChatEngine& engine, AccessControl& access, Clock& clock,
+                 const CallGate& gate, GatewayMetrics& metrics)
+    : engine_(engine),
+      access_(access),
+      clock_(clock),
+      gate_(gate),
+      metrics_(metrics) {}
 
 absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
     const grpc::CallbackServerContext& context,
@@ -219,7 +232,17 @@ absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
     metrics_.admission_rejections[Rejection::kDeadline].Increment();
     return deadline.status();
   }
-  return ChatEngine::Call{.request_id = request_id, .deadline = *deadline};
+  TANDEM_ASSIGN_OR_RETURN(std::shared_ptr<AccessPass> pass,
+                          access_.Enter(Header(context, kAuthorizationHeader),
+                                        Header(context, kApiKeyHeader)));
+  return ChatEngine::Call{
+      .request_id = request_id, .deadline = *deadline, .pass = std::move(pass)};
+}
+
+absl::StatusOr<std::shared_ptr<AccessPass>> ChatRpc::Identify(
+    const grpc::CallbackServerContext& context) const {
+  return access_.Identify(Header(context, kAuthorizationHeader),
+                          Header(context, kApiKeyHeader));
 }
 
 grpc::ServerWriteReactor<v1::ChatChunk>* ChatRpc::Chat(
@@ -248,18 +271,27 @@ grpc::ServerUnaryReactor* ChatRpc::ListModels(
     const v1::ListModelsRequest* /*request*/,
     v1::ListModelsResponse* response) {
   OpenCall open(*context, metrics_, clock_, Method::kListModels);
-  absl::StatusOr<v1::Model> model = engine_.GetModel("");
-  if (model.ok()) *response->add_models() = *std::move(model);
-  return Answer(*context, open, model.status());
+  const absl::Status status = [&]() -> absl::Status {
+    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(*context));
+    TANDEM_ASSIGN_OR_RETURN(const std::vector<v1::Model> models,
+                            engine_.ListModels(pass.get()));
+    response->mutable_models()->Add(models.begin(), models.end());
+    return absl::OkStatus();
+  }();
+  return Answer(*context, open, status);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
   OpenCall open(*context, metrics_, clock_, Method::kGetModel);
-  absl::StatusOr<v1::Model> model = engine_.GetModel(request->model());
-  if (model.ok()) *response->mutable_model() = *std::move(model);
-  return Answer(*context, open, model.status());
+  const absl::Status status = [&]() -> absl::Status {
+    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(*context));
+    TANDEM_ASSIGN_OR_RETURN(*response->mutable_model(),
+                            engine_.GetModel(request->model(), pass.get()));
+    return absl::OkStatus();
+  }();
+  return Answer(*context, open, status);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::CountTokens(

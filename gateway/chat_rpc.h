@@ -4,17 +4,19 @@
 
 #include "common/clock.h"
 #include "common/health.h"
+#include "gateway/access.h"
 #include "gateway/chat_engine.h"
 #include "tandem/v1/gateway.grpc.pb.h"
 
 namespace tandem {
 
-// ChatService on the wire: messages to the engine and back, no decisions.
+// ChatService on the wire: messages to the engine and back, no decisions. Every
+// call's key (metadata `authorization` or `x-api-key`) is asked for first.
 class ChatRpc final : public v1::ChatService::CallbackService {
  public:
   // Everything borrowed must outlive the server that this is registered with.
-  ChatRpc(ChatEngine& engine, Clock& clock, const CallGate& gate,
-          GatewayMetrics& metrics);
+  ChatRpc(ChatEngine& engine, AccessControl& access, Clock& clock,
+          const CallGate& gate, GatewayMetrics& metrics);
 
   grpc::ServerWriteReactor<v1::ChatChunk>* Chat(
       grpc::CallbackServerContext* context,
@@ -39,8 +41,11 @@ class ChatRpc final : public v1::ChatService::CallbackService {
   absl::StatusOr<ChatEngine::Call> Begin(
       const grpc::CallbackServerContext& context,
       const std::string& request_id) const;
+  absl::StatusOr<std::shared_ptr<AccessPass>> Identify(
+      const grpc::CallbackServerContext& context) const;
 
   ChatEngine& engine_;
+  AccessControl& access_;
   Clock& clock_;
   const CallGate& gate_;
   GatewayMetrics& metrics_;

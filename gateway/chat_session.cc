@@ -10,6 +10,7 @@
 #include "common/process.h"
 #include "common/request_id.h"
 #include "common/status_macros.h"
+#include "gateway/token_charge.h"
 
 namespace tandem {
 namespace {
@@ -63,18 +64,19 @@ ChatSession::ChatSession(ChatEngine& engine, v1::ChatRequest request,
                          ChatEngine::Call call, ChatEngine::Events events)
     : visit_(engine),
       engine_(engine),
-      call_(std::move(call)),
       events_(std::move(events)),
+      request_id_(std::move(call.request_id)),
       id_(absl::StrCat(request.has_prompt() ? "cmpl-" : "chatcmpl-",
                        RandomHex(12))),
       created_(absl::ToUnixSeconds(engine.clock_.Now())),
       received_(engine.clock_.Monotonic()),
-      deadline_(engine.clock_, call_.deadline),
-      request_(std::move(request)) {}
+      deadline_(engine.clock_, call.deadline),
+      request_(std::move(request)),
+      pass_(std::move(call.pass)) {}
 
-absl::Status ChatSession::Prepare() {
+absl::Status ChatSession::Prepare(const AccessPass* pass) {
   TANDEM_ASSIGN_OR_RETURN(const v1::Model model,
-                          engine_.GetModel(request_.model()));
+                          engine_.GetModel(request_.model(), pass));
   model_ = model.id();
   system_fingerprint_ = absl::StrCat("tandem-", Version(), "-",
                                      model.fingerprint().substr(0, 12));
@@ -86,16 +88,21 @@ absl::Status ChatSession::Prepare() {
   TANDEM_ASSIGN_OR_RETURN(
       plan_, PlanChat(request_, preprocessing, engine_.options_.limits));
   conversation_key_ = ConversationKey(request_);
+  prompt_estimate_ = EstimatePromptTokens(
+      request_, int64_t{plan_.num_tiles()} * model.tokens_per_tile());
   return absl::OkStatus();
 }
 
 void ChatSession::Start() {
+  std::shared_ptr<AccessPass> pass;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;  // cancelled before
     starting_ = true;
+    pass = pass_;
   }
-  absl::Status status = Prepare();
+  absl::Status status = Prepare(pass.get());
+  pass = nullptr;
   std::unique_ptr<Admission::Ticket> ticket;
   if (status.ok()) {
     auto entered = engine_.admission_.Enter(
@@ -144,7 +151,7 @@ void ChatSession::StartAttempt() {
       ++num_attempts_;
       const ChatAttempt::Job job{.request = request_,
                                  .plan = plan_,
-                                 .request_id = call_.request_id,
+                                 .request_id = request_id_,
                                  .conversation_key = conversation_key_,
                                  .deadline = deadline_};
       attempt =
@@ -196,6 +203,8 @@ void ChatSession::OnChunk(v1::GenerateChunk chunk) {
       FreeImages();
       if (chunk.finish_reason() != v1::FINISH_REASON_UNSPECIFIED) {
         has_last_chunk_ = true;
+        usage_ = int64_t{chunk.usage().prompt_tokens()} +
+                 chunk.usage().completion_tokens();
         out.set_finish_reason(chunk.finish_reason());
         *out.mutable_usage() = std::move(*chunk.mutable_usage());
         *out.mutable_timings_ms() = MeasureLastChunk(chunk.timings());
@@ -317,7 +326,7 @@ void ChatSession::OnAttemptDone(ChatAttempt::End end) {
     return;
   }
   engine_.metrics_.backend_retries[end.backend][end.status.code()].Increment();
-  LogWarning("trying once more", {{kLogRequestId, call_.request_id},
+  LogWarning("trying once more", {{kLogRequestId, request_id_},
                                   {"service", LabelOf(end.backend)},
                                   {"address", end.address},
                                   {"status", end.status}});
@@ -358,6 +367,15 @@ absl::Status ChatSession::Outward(absl::Status status) const {
   return status;
 }
 
+// The usage where it is known. An answer that was cut short is charged the
+// tokens that came and, unless the service failed before the first, the prompt.
+int64_t ChatSession::TokensToCharge() const {
+  if (usage_.has_value()) return *usage_;
+  const bool was_worth =
+      has_chunk_ || (generate_begin_.has_value() && !stop_.ok());
+  return was_worth ? prompt_estimate_ + num_tokens_ : 0;
+}
+
 void ChatSession::Finish(absl::Status status) {
   // on_done may let go of this, and with it of the engine.
   const std::shared_ptr<ChatSession> self = shared_from_this();
@@ -365,10 +383,13 @@ void ChatSession::Finish(absl::Status status) {
   std::unique_ptr<grpc::Alarm> timer;
   std::unique_ptr<Admission::Ticket> ticket;
   std::shared_ptr<ChatAttempt> attempt;
+  std::shared_ptr<AccessPass> pass;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
     finished_ = true;
+    pass = std::move(pass_);
+    if (pass != nullptr) pass->Charge(TokensToCharge());
     // They call elsewhere as they go: outside of the lock.
     timer = std::move(timer_);
     ticket = std::move(ticket_);
@@ -379,7 +400,8 @@ void ChatSession::Finish(absl::Status status) {
   // Before on_done: its caller may come again at once. Who waited for the place
   // begins after it, as the ticket goes.
   if (ticket != nullptr) ticket->GiveBack();
-  CountEnd(status, end);
+  CountEnd(status, end, pass.get());
+  pass = nullptr;
   events_.on_done(std::move(status));
 }
 

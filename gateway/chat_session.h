@@ -34,7 +34,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status Prepare();
+  absl::Status Prepare(const AccessPass* pass);
   void OnAdmitted() ABSL_LOCKS_EXCLUDED(mutex_);
   void StartAttempt() ABSL_LOCKS_EXCLUDED(mutex_);
   ChatAttempt::Events AttemptEvents();
@@ -50,18 +50,20 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   absl::Status Outward(absl::Status status) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FreeImages() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the request's key is charged, as it ends.
+  int64_t TokensToCharge() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void MeasureChunk(int num_tokens) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::Timings MeasureLastChunk(const v1::Timings& llm)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountStages(absl::Duration end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CountEnd(const absl::Status& status, absl::Duration end)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void CountEnd(const absl::Status& status, absl::Duration end,
+                const AccessPass* pass) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
-  const ChatEngine::Call call_;
   const ChatEngine::Events events_;
+  const std::string request_id_;
   const std::string id_;
   const int64_t created_;
   const absl::Duration received_;  // monotonic, as all times here
@@ -74,6 +76,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   std::string conversation_key_;
   std::string model_;
   std::string system_fingerprint_;
+  int64_t prompt_estimate_ = 0;  // in tokens, until the usage is known
 
   absl::Mutex mutex_;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
@@ -82,6 +85,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   absl::Status stop_ ABSL_GUARDED_BY(mutex_);  // why it was told to end
   std::unique_ptr<grpc::Alarm> timer_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Admission::Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<AccessPass> pass_ ABSL_GUARDED_BY(mutex_);  // until the end
   std::shared_ptr<ChatAttempt> attempt_ ABSL_GUARDED_BY(mutex_);
   int num_attempts_ ABSL_GUARDED_BY(mutex_) = 0;
   ChatAttempt::Avoid avoid_ ABSL_GUARDED_BY(mutex_);
@@ -89,6 +93,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   bool has_chunk_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_last_chunk_ ABSL_GUARDED_BY(mutex_) = false;
   int num_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::optional<int64_t> usage_ ABSL_GUARDED_BY(mutex_);  // with last chunk
   v1::Timings llm_timings_ ABSL_GUARDED_BY(mutex_);
   absl::Duration admitted_ ABSL_GUARDED_BY(mutex_);
   absl::optional<absl::Duration> generate_begin_ ABSL_GUARDED_BY(mutex_);

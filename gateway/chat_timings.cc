@@ -78,7 +78,8 @@ void ChatSession::CountStages(absl::Duration end) {
   }
 }
 
-void ChatSession::CountEnd(const absl::Status& status, absl::Duration end) {
+void ChatSession::CountEnd(const absl::Status& status, absl::Duration end,
+                           const AccessPass* pass) {
   GatewayMetrics& metrics = engine_.metrics_;
   int num_tokens = 0, num_attempts = 0;
   {
@@ -93,7 +94,8 @@ void ChatSession::CountEnd(const absl::Status& status, absl::Duration end) {
   if (absl::IsDeadlineExceeded(status) && num_attempts == 0) {
     metrics.admission_rejections[Rejection::kDeadline].Increment();
   }
-  LogInfo("chat ended", {{kLogRequestId, call_.request_id},
+  LogInfo("chat ended", {{kLogRequestId, request_id_},
+                         {"key_id", pass == nullptr ? "" : pass->key_id()},
                          {"status", absl::StatusCodeToString(status.code())},
                          {"reason", ErrorReason(status)},
                          {"images", plan_.images.size()},

@@ -6,6 +6,7 @@
 
 #include "common/grpc_host.h"
 #include "common/service_frame.h"
+#include "gateway/access.h"
 #include "gateway/backend_pool.h"
 #include "gateway/chat_engine.h"
 #include "gateway/chat_rpc.h"
@@ -20,6 +21,8 @@ class GatewayServer {
     std::vector<BackendTarget> vision;
     std::vector<BackendTarget> llm;
     ChatEngine::Options engine;
+    // Passed CheckAccess.
+    AccessOptions access = {};
   };
   // Begins to ask the backends. `frame` must outlive the server.
   GatewayServer(Options options, const ServiceFrame& frame);
@@ -32,10 +35,12 @@ class GatewayServer {
   GrpcHost::Service grpc_service();
 
   ChatEngine& engine() { return engine_; }
+  AccessControl& access() { return access_; }
 
  private:
   GatewayMetrics metrics_;
   CallGate gate_;
+  AccessControl access_;
   BackendPool vision_;
   BackendPool llm_;
   ChatEngine engine_;

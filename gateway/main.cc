@@ -20,6 +20,7 @@ std::vector<BackendTarget> Targets(const std::vector<std::string>& names) {
 absl::Status Serve(const GatewayServer::Options& options,
                    const GrpcHost::Options& host_options,
                    const ServiceFrame& frame, StopSignal& stop) {
+  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, {*host_options.listen}));
   GatewayServer server(options, frame);
   stop.Serving();
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
@@ -61,6 +62,7 @@ int Main(int argc, char** argv) {
   line.AddFlag("allow-shared-device", &options.engine.allow_shared_device,
                "Pair a vision and an llm service on one card.");
   AddGatewayOptions(line, &options.engine);
+  AddAccessOptions(line, &options.access);
   line.Group("Network");
   AddGrpcHostOptions(line, &host);
   line.Add("admin-listen", "HOST:PORT", &admin,

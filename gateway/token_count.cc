@@ -13,12 +13,12 @@ TokenCount::TokenCount(ChatEngine& engine, ChatEngine::Call call, Done done)
       engine_(engine),
       request_id_(std::move(call.request_id)),
       deadline_(engine.clock_, call.deadline),
+      pass_(std::move(call.pass)),
       done_(std::move(done)) {}
 
 void TokenCount::Start(const v1::CountTokensRequest& request) {
   if (absl::Status status = Prepare(request); !status.ok()) {
-    ticket_ = nullptr;
-    done_(std::move(status));
+    Finish(std::move(status));
     return;
   }
   stub_->async()->CountTokens(
@@ -29,7 +29,8 @@ void TokenCount::Start(const v1::CountTokensRequest& request) {
 }
 
 absl::Status TokenCount::Prepare(const v1::CountTokensRequest& request) {
-  TANDEM_RETURN_IF_ERROR(engine_.GetModel(request.model()).status());
+  TANDEM_RETURN_IF_ERROR(
+      engine_.GetModel(request.model(), pass_.get()).status());
   TANDEM_ASSIGN_OR_RETURN(const Preprocessing preprocessing,
                           engine_.BackendPreprocessing());
   TANDEM_ASSIGN_OR_RETURN(
@@ -69,8 +70,14 @@ void TokenCount::OnCounted(const grpc::Status& status) {
   } else if (deadline_.IsWhyClientGaveUp()) {
     counted = absl::DeadlineExceededError("the deadline passed");
   }
+  Finish(std::move(counted));
+}
+
+// Before `done`: its caller may come again at once.
+void TokenCount::Finish(absl::StatusOr<v1::CountTokensResponse> counted) {
   llm_.Reset();
-  ticket_ = nullptr;  // Before `done`: its caller may come again at once.
+  ticket_ = nullptr;
+  pass_ = nullptr;
   done_(std::move(counted));
 }
 

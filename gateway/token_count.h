@@ -32,11 +32,14 @@ class TokenCount : public std::enable_shared_from_this<TokenCount> {
  private:
   absl::Status Prepare(const v1::CountTokensRequest& request);
   void OnCounted(const grpc::Status& status);
+  // Gives back what the count has taken, then tells.
+  void Finish(absl::StatusOr<v1::CountTokensResponse> counted);
 
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
   const std::string request_id_;
   const CallDeadline deadline_;
+  std::shared_ptr<AccessPass> pass_;
   Done done_;
   std::atomic<bool> cancelled_ = false;
   std::unique_ptr<Admission::Ticket> ticket_;

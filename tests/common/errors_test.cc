@@ -111,6 +111,17 @@ TEST(Errors, NameThePreconditionThatFailed) {
             "dtype is one there and two here");
 }
 
+TEST(Errors, NameWhoseQuotaIsUsedUp) {
+  const absl::Status status = RetryableError(
+      StatusCode::kResourceExhausted, reason::kQuotaExceeded,
+      "60 requests a minute are used up", absl::Seconds(1), {{"key", "a"}});
+  const auto failure = DetailOf<google::rpc::QuotaFailure>(status);
+  ASSERT_EQ(failure.violations_size(), 1);
+  EXPECT_EQ(failure.violations(0).subject(), "key:a");
+  EXPECT_EQ(failure.violations(0).description(), status.message());
+  EXPECT_EQ(RetryDelay(status), absl::Seconds(1));
+}
+
 TEST(Errors, NameTheRequest) {
   const absl::Status status =
       WithRequestId(FieldError("n", "2 is outside [0, 1]"), "r-1");

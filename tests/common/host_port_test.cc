@@ -28,6 +28,16 @@ TEST(HostPort, QuotesWhatItCannotRead) {
   }
 }
 
+TEST(HostPort, LoopbackIsWhatOnlyThisMachineReaches) {
+  for (const char* host : {"127.0.0.1", "127.255.0.9", "::1", "LocalHost"}) {
+    EXPECT_TRUE((HostPort{host, 1}.IsLoopback())) << host;
+  }
+  for (const char* host : {"0.0.0.0", "::", "126.0.0.1", "::2", "localhost.a",
+                           "127.0.0.1.example.com", "127"}) {
+    EXPECT_FALSE((HostPort{host, 1}.IsLoopback())) << host;
+  }
+}
+
 TEST(HostPort, TargetsAreAddressesOrDnsNames) {
   EXPECT_TRUE(CheckTarget("a:1").ok());
   EXPECT_TRUE(CheckTarget("dns:///vision.ns.svc:50061").ok());

@@ -41,6 +41,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadJson{"List", "[1]", "JSON object"},
         BadJson{"Cut", "{\"a\": 1", "JSON object"},
         BadJson{"Tail", "{} x", "JSON object"},
+        BadJson{"Line", "{\n\"a\": 1,\n]", "line 3: is not one JSON object"},
+        BadJson{"HugeNumber", "{\"a\": 1e999}", "JSON object"},
         BadJson{"BadUtf8", "{\"a\": \"\xff\"}", "JSON object"},
         BadJson{"TooLong", "{\"a\": \"" + std::string(1000, 'a') + "\"}",
                 "1000"},

@@ -20,6 +20,7 @@ TEST(ExitCode, TellsWhatAPersonMustPutRight) {
   EXPECT_EQ(ExitCodeFor(absl::NotFoundError("")), 78);
   EXPECT_EQ(ExitCodeFor(absl::FailedPreconditionError("")), 78);
   EXPECT_EQ(ExitCodeFor(absl::DataLossError("")), 78);
+  EXPECT_EQ(ExitCodeFor(absl::UnauthenticatedError("")), 78);
   EXPECT_EQ(ExitCodeFor(absl::InternalError("")), 1);
   EXPECT_EQ(ExitCodeFor(absl::UnavailableError("")), 1);
 }

@@ -34,24 +34,24 @@ class FakeChatService final : public v1::ChatService::Service {
   bool wait_for_cancel = false;                     // after the pieces
   std::vector<std::string> models = {"tiny"};
 
-  std::vector<v1::ChatRequest> requests() {
-    absl::MutexLock lock(&mutex_);
-    return requests_;
-  }
-  // Of every call; empty where a call had none.
+  // The `authorization` of each call so far; empty where there was none.
   std::vector<std::string> authorizations() {
     absl::MutexLock lock(&mutex_);
     return authorizations_;
+  }
+  std::vector<v1::ChatRequest> requests() {
+    absl::MutexLock lock(&mutex_);
+    return requests_;
   }
 
   grpc::Status Chat(grpc::ServerContext* context,
                     const v1::ChatRequest* request,
                     grpc::ServerWriter<v1::ChatChunk>* writer) override {
+    NoteCaller(*context);
     {
       absl::MutexLock lock(&mutex_);
       requests_.push_back(*request);
     }
-    KeepAuthorization(*context);
     uint32_t token_id = 7;
     for (const std::string& piece : pieces) {
       v1::ChatChunk chunk;
@@ -70,7 +70,7 @@ class FakeChatService final : public v1::ChatService::Service {
   grpc::Status ListModels(grpc::ServerContext* context,
                           const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
-    KeepAuthorization(*context);
+    NoteCaller(*context);
     for (const std::string& name : models) {
       response->add_models()->set_id(name);
     }
@@ -80,20 +80,18 @@ class FakeChatService final : public v1::ChatService::Service {
   grpc::Status GetModel(grpc::ServerContext* context,
                         const v1::GetModelRequest* request,
                         v1::GetModelResponse* response) override {
-    KeepAuthorization(*context);
+    NoteCaller(*context);
     response->mutable_model()->set_id(request->model());
     return grpc::Status::OK;
   }
 
  private:
-  void KeepAuthorization(const grpc::ServerContext& context) {
-    const auto& metadata = context.client_metadata();
-    const auto found = metadata.find("authorization");
+  void NoteCaller(const grpc::ServerContext& context) {
+    const auto found = context.client_metadata().find("authorization");
     absl::MutexLock lock(&mutex_);
-    authorizations_.push_back(
-        found == metadata.end()
-            ? ""
-            : std::string(found->second.data(), found->second.size()));
+    authorizations_.emplace_back();
+    if (found == context.client_metadata().end()) return;
+    authorizations_.back().assign(found->second.data(), found->second.size());
   }
 
   static v1::ChatChunk LastChunk() {

@@ -101,6 +101,7 @@ void ChatFixture::StartGateway(const Setup& setup) {
   add("vision", vision_, options.vision);
   add("llm", llm_, options.llm);
   options.engine = setup.engine;
+  options.access = setup.access;
   Clock& clock = setup.clock != nullptr ? *setup.clock : real_clock_;
   const ServiceFrame frame{clock, health_, metrics_, grpc_metrics_};
   gateway_ = std::make_unique<GatewayServer>(options, frame);

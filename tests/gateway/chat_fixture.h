@@ -52,6 +52,7 @@ class ChatFixture : public testing::Test {
     // So is the gateway.
     bool listens = false;
     ChatEngine::Options engine = {};
+    AccessOptions access = {};
     Clock* clock = nullptr;  // null: the real one
   };
   ChatFixture();

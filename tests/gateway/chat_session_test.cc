@@ -315,7 +315,7 @@ TEST_F(ChatSessionTest, CutsAsManyTilesAsBothServicesWould) {
   info.set_max_tiles(2);
   AddVision().SetInfo(info);
   StartGateway();
-  EXPECT_EQ(engine().GetModel("")->max_tiles(), 2u);
+  EXPECT_EQ(engine().GetModel("", nullptr)->max_tiles(), 2u);
   EXPECT_TRUE(Chat(ImageRequest({{896, 896}})).status.ok());
   EXPECT_LE(llm_[0]->requests().at(0).images(0).num_tiles(), 3u);
   ExpectIdle();
