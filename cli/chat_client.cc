@@ -4,7 +4,7 @@
 #include "common/errors.h"
 #include "common/grpc_limits.h"
 #include "common/status_macros.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

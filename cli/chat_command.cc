@@ -25,8 +25,8 @@
 #include "common/errors.h"
 #include "common/process.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "kernels/device.h"
-#include "llm_service/utf8.h"
 
 namespace tandem {
 namespace {

@@ -94,7 +94,7 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);
   options.serving();
   TANDEM_ASSIGN_OR_RETURN(
-      gateway_host_, GrpcHost::Start(options.host, {gateway_->grpc_service()},
+      gateway_host_, GrpcHost::Start(options.host, gateway_->grpc_services(),
                                      frame_.health, frame_.grpc_metrics));
   gateway_->WaitUntilAsked(kFirstAnswers);
   return absl::OkStatus();

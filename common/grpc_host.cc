@@ -20,6 +20,7 @@
 #include "common/channel.h"
 #include "common/grpc_limits.h"
 #include "common/log.h"
+#include "common/reflection_v1.h"
 #include "common/status_macros.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -66,8 +67,9 @@ void EnableHealthService() {
   std::call_once(once, [] { grpc::EnableDefaultHealthCheckService(true); });
 }
 
-// Reflection on or off for one server. Whoever links gRPC's reflection library
-// has it in every server of the process, so it is taken out first.
+// Reflection, both versions, on or off for one server. Whoever links gRPC's
+// reflection library has it in every server of the process, so it is taken out
+// first.
 class ReflectionOption final : public grpc::ServerBuilderOption {
  public:
   explicit ReflectionOption(bool on) : on_(on) {}
@@ -78,7 +80,9 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
     std::erase_if(*plugins, [](const auto& plugin) {
       return dynamic_cast<const Reflection*>(plugin.get()) != nullptr;
     });
-    if (on_) plugins->push_back(std::make_unique<Reflection>());
+    if (!on_) return;
+    plugins->push_back(std::make_unique<Reflection>());
+    plugins->push_back(MakeReflectionV1());
   }
 
  private:

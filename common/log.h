@@ -28,6 +28,8 @@ enum class LogFormat { kText, kJson };
 
 // The field that ties the lines of one request together, in all processes.
 inline constexpr char kLogRequestId[] = "request_id";
+// The one that ties them to those of other systems; common/trace_context.h.
+inline constexpr char kLogTraceId[] = "trace_id";
 
 // A key in snake_case, unit included, and its value; lives as long as the
 // expression that made it.

@@ -19,11 +19,12 @@ namespace {
 // The llm service did not reach a vision service: its text is gRPC's again.
 // Whose image it was stays.
 absl::Status OfItsBackend(absl::string_view address,
-                          absl::string_view request_id,
+                          const ChatEngine::Call& call,
                           const absl::Status& said) {
-  LogWarning(
-      "a backend lost its own",
-      {{kLogRequestId, request_id}, {"address", address}, {"status", said}});
+  LogWarning("a backend lost its own", {{kLogRequestId, call.request_id},
+                                        {kLogTraceId, call.trace.trace_id},
+                                        {"address", address},
+                                        {"status", said}});
   ErrorMetadata metadata = {
       {"service", std::string(LabelOf(Backend::kVision))}};
   const ErrorMetadata theirs = ErrorMetadataOf(said);
@@ -38,17 +39,18 @@ absl::Status OfItsBackend(absl::string_view address,
 }  // namespace
 
 absl::Status BackendStatus(Backend backend, absl::string_view address,
-                           absl::string_view request_id,
+                           const ChatEngine::Call& call,
                            const grpc::Status& status) {
   if (!IsTransportFailure(status) &&
       status.error_code() != grpc::StatusCode::CANCELLED) {
     absl::Status said = FromGrpcStatus(status);
     return ErrorReason(said) == reason::kBackendUnavailable
-               ? OfItsBackend(address, request_id, said)
+               ? OfItsBackend(address, call, said)
                : said;
   }
   const absl::string_view service = LabelOf(backend);
-  LogWarning("a backend was lost", {{kLogRequestId, request_id},
+  LogWarning("a backend was lost", {{kLogRequestId, call.request_id},
+                                    {kLogTraceId, call.trace.trace_id},
                                     {"service", service},
                                     {"address", address},
                                     {"status", status.error_message()}});

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/metrics.h"
+#include "gateway/chat_engine.h"
 #include "grpcpp/support/status.h"
 
 namespace tandem {
@@ -18,7 +19,7 @@ bool IsTransportFailure(const grpc::Status& status);
 // the service dropped the call (CANCELLED): who cancelled calls here knows, and
 // does not ask.
 absl::Status BackendStatus(Backend backend, absl::string_view address,
-                           absl::string_view request_id,
+                           const ChatEngine::Call& call,
                            const grpc::Status& status);
 
 }  // namespace tandem

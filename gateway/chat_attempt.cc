@@ -10,7 +10,6 @@
 #include "common/embedding_wire.h"
 #include "common/errors.h"
 #include "common/pairing.h"
-#include "common/request_id.h"
 #include "common/status_macros.h"
 #include "gateway/backend_status.h"
 #include "tandem/v1/vision.grpc.pb.h"
@@ -164,10 +163,10 @@ std::unique_ptr<ChatAttempt::Put> ChatAttempt::MakePut(
                    ->mutable_content(image.part)
                    ->mutable_image()
                    ->mutable_data();
-  put->request.set_request_id(job_.request_id);
+  put->request.set_request_id(job_.call.request_id);
   put->request.set_max_tiles(image.max_tiles);
   job_.deadline.Set(put->context);
-  SetRequestId(job_.request_id, put->context);
+  job_.call.SetHeaders(put->context);
   return put;
 }
 
@@ -197,7 +196,7 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
           .status = cancelled_
                         ? Cancelled()
                         : BackendStatus(Backend::kVision, put.vision->address(),
-                                        job_.request_id, status),
+                                        job_.call, status),
           .backend = Backend::kVision,
           .address = put.vision->address()};
       if (absl::IsInvalidArgument(put_failure_.status)) {
@@ -220,7 +219,7 @@ void ChatAttempt::OnImagePut(size_t index, const grpc::Status& status) {
 
 v1::GenerateRequest ChatAttempt::MakeRequest() const {
   v1::GenerateRequest request;
-  request.set_request_id(job_.request_id);
+  request.set_request_id(job_.call.request_id);
   if (job_.plan.prompt != nullptr) request.set_prompt(*job_.plan.prompt);
   for (const v1::PromptMessage& message : job_.plan.messages) {
     *request.add_messages() = message;
@@ -235,7 +234,7 @@ v1::GenerateRequest ChatAttempt::MakeRequest() const {
 void ChatAttempt::Generate() {
   stub_ = v1::LlmService::NewStub(llm_->channel());
   job_.deadline.Set(context_);
-  SetRequestId(job_.request_id, context_);
+  job_.call.SetHeaders(context_);
   auto call = std::make_unique<GenerateCall>(shared_from_this(), MakeRequest());
   events_.on_generate();
   {
@@ -267,8 +266,7 @@ void ChatAttempt::OnGenerateDone(const grpc::Status& status) {
   End end{.status = Cancelled(), .address = llm_->address()};
   if (status.ok() || !cancelled) {
     if (IsTransportFailure(status)) engine_.llm_.MarkUnreachable(*llm_);
-    end.status =
-        BackendStatus(Backend::kLlm, end.address, job_.request_id, status);
+    end.status = BackendStatus(Backend::kLlm, end.address, job_.call, status);
     // An image's transfer failed: that is between the two of them, and the
     // vision replica is the one to leave out.
     const ErrorMetadata metadata = ErrorMetadataOf(end.status);
@@ -318,7 +316,7 @@ void ChatAttempt::ReleaseImages() const {
       release = std::make_shared<Release>(engine_);
       release->stub = v1::VisionService::NewStub(put->vision->channel());
       SetDeadline(engine_.clock_.Now() + kReleaseTimeout, release->context);
-      SetRequestId(job_.request_id, release->context);
+      job_.call.SetHeaders(release->context);
     }
     release->request.add_handles(handle);
   }

@@ -33,7 +33,7 @@ class ChatAttempt : public std::enable_shared_from_this<ChatAttempt> {
   struct Job {
     v1::ChatRequest& request;
     const ChatPlan& plan;
-    const std::string& request_id;
+    const ChatEngine::Call& call;
     const std::string& conversation_key;
     const CallDeadline& deadline;
   };

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/request_id.h"
 #include "common/status_macros.h"
 #include "gateway/chat_session.h"
 #include "gateway/token_count.h"
@@ -27,6 +28,11 @@ ChatEngine::~ChatEngine() {
     return num_visits_ == 0;
   };
   mutex_.Await(absl::Condition(&nobody));
+}
+
+void ChatEngine::Call::SetHeaders(grpc::ClientContext& context) const {
+  SetRequestId(request_id, context);
+  SetTraceContext(trace, context);
 }
 
 ChatEngine::Visit::Visit(ChatEngine& engine) : engine_(engine) {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/trace_context.h"
 #include "gateway/access_account.h"
 #include "gateway/admission.h"
 #include "gateway/backend_pool.h"
@@ -68,6 +69,11 @@ class ChatEngine {
     // Of AccessControl::Enter; null: everybody is served. Let go of before the
     // call's caller hears of its end.
     std::shared_ptr<AccessPass> pass = nullptr;
+    // The gateway's span for it: the parent of its calls on services.
+    TraceContext trace = {};
+
+    // What a call on its behalf carries: its id and its trace.
+    void SetHeaders(grpc::ClientContext& context) const;
   };
 
   // What a session tells its caller, one event at a time, from any thread.
@@ -99,6 +105,10 @@ class ChatEngine {
   absl::StatusOr<std::vector<v1::Model>> ListModels(
       const AccessPass* pass) const;
 
+  // Whether an llm service takes calls now.
+  bool is_ready() const { return llm_.num_ready() > 0; }
+
+  const Options& options() const { return options_; }
   const Admission& admission() const { return admission_; }
 
  private:

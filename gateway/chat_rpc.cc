@@ -7,12 +7,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
-#include "common/channel.h"
-#include "common/errors.h"
-#include "common/grpc_status.h"
-#include "common/request_id.h"
 #include "common/status_macros.h"
-#include "gateway/call_record.h"
 #include "gateway/chat_session.h"
 #include "gateway/token_count.h"
 
@@ -24,43 +19,6 @@ namespace {
 // them.
 v1::ChatRequest Take(const v1::ChatRequest& request) {
   return std::move(const_cast<v1::ChatRequest&>(request));
-}
-
-// Where the call's headers lie; empty where there is none.
-absl::string_view Header(const grpc::CallbackServerContext& context,
-                         const char* name) {
-  const auto found = context.client_metadata().find(name);
-  if (found == context.client_metadata().end()) return "";
-  return {found->second.data(), found->second.size()};
-}
-
-// What every call has, however it ends: an id and its place in the metrics.
-class OpenCall {
- public:
-  OpenCall(grpc::CallbackServerContext& context, GatewayMetrics& metrics,
-           Clock& clock, Method method, Streaming streaming = Streaming::kNo)
-      : id_(TakeRequestId(context)),
-        record_(metrics, clock,
-                {.api = Api::kGrpc, .method = method, .streaming = streaming}) {
-  }
-  const std::string& id() const { return id_; }
-
-  // Counts it; how the client is told.
-  grpc::Status End(const absl::Status& status) {
-    record_.End(status.code());
-    return ToGrpcStatus(WithRequestId(status, id_));
-  }
-
- private:
-  const std::string id_;
-  CallRecord record_;
-};
-
-grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context,
-                                 OpenCall& call, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-  reactor->Finish(call.End(status));
-  return reactor;
 }
 
 // Streams one answer: one write in flight, the next chunk asked for when it is
@@ -212,57 +170,33 @@ class TokenCounter final : public grpc::ServerUnaryReactor {
 
 }  // namespace
 
-ChatRpc::ChatRpc(ChatEngine& engine, AccessControl& access, Clock& clock,
-                 const CallGate& gate, GatewayMetrics& metrics)
-    : engine_(engine),
-      access_(access),
-      clock_(clock),
-      gate_(gate),
-      metrics_(metrics) {}
+ChatRpc::ChatRpc(const RpcFrame& frame) : frame_(frame) {}
 
-absl::StatusOr<ChatEngine::Call> ChatRpc::Begin(
-    const grpc::CallbackServerContext& context,
-    const std::string& request_id) const {
-  if (absl::Status status = gate_.Admit(); !status.ok()) {
-    metrics_.admission_rejections[Rejection::kDraining].Increment();
-    return status;
-  }
-  absl::StatusOr<absl::Time> deadline = RequestDeadline(context, clock_.Now());
-  if (!deadline.ok()) {
-    metrics_.admission_rejections[Rejection::kDeadline].Increment();
-    return deadline.status();
-  }
-  TANDEM_ASSIGN_OR_RETURN(std::shared_ptr<AccessPass> pass,
-                          access_.Enter(Header(context, kAuthorizationHeader),
-                                        Header(context, kApiKeyHeader)));
-  return ChatEngine::Call{
-      .request_id = request_id, .deadline = *deadline, .pass = std::move(pass)};
-}
-
-absl::StatusOr<std::shared_ptr<AccessPass>> ChatRpc::Identify(
-    const grpc::CallbackServerContext& context) const {
-  return access_.Identify(Header(context, kAuthorizationHeader),
-                          Header(context, kApiKeyHeader));
+std::unique_ptr<OpenCall> ChatRpc::Open(grpc::CallbackServerContext& context,
+                                        Method method,
+                                        Streaming streaming) const {
+  return std::make_unique<OpenCall>(
+      frame_, context,
+      CallRecord::Labels{
+          .api = Api::kGrpc, .method = method, .streaming = streaming});
 }
 
 grpc::ServerWriteReactor<v1::ChatChunk>* ChatRpc::Chat(
     grpc::CallbackServerContext* context, const v1::ChatRequest* request) {
-  auto open = std::make_unique<OpenCall>(*context, metrics_, clock_,
-                                         Method::kChat, Streaming::kYes);
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
+  auto open = Open(*context, Method::kChat, Streaming::kYes);
+  absl::StatusOr<ChatEngine::Call> call = open->Begin();
   if (!call.ok()) return new ChatStream(open->End(call.status()));
-  return new ChatStream(engine_, *context, std::move(open), Take(*request),
-                        *std::move(call));
+  return new ChatStream(frame_.engine, *context, std::move(open),
+                        Take(*request), *std::move(call));
 }
 
 grpc::ServerUnaryReactor* ChatRpc::ChatUnary(
     grpc::CallbackServerContext* context, const v1::ChatRequest* request,
     v1::ChatResponse* response) {
-  auto open =
-      std::make_unique<OpenCall>(*context, metrics_, clock_, Method::kChat);
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
-  if (!call.ok()) return Answer(*context, *open, call.status());
-  return new ChatCollector(engine_, std::move(open), Take(*request),
+  auto open = Open(*context, Method::kChat);
+  absl::StatusOr<ChatEngine::Call> call = open->Begin();
+  if (!call.ok()) return open->Answer(call.status());
+  return new ChatCollector(frame_.engine, std::move(open), Take(*request),
                            *std::move(call), *response);
 }
 
@@ -270,39 +204,39 @@ grpc::ServerUnaryReactor* ChatRpc::ListModels(
     grpc::CallbackServerContext* context,
     const v1::ListModelsRequest* /*request*/,
     v1::ListModelsResponse* response) {
-  OpenCall open(*context, metrics_, clock_, Method::kListModels);
+  const auto open = Open(*context, Method::kListModels);
   const absl::Status status = [&]() -> absl::Status {
-    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(*context));
+    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(frame_, *context));
     TANDEM_ASSIGN_OR_RETURN(const std::vector<v1::Model> models,
-                            engine_.ListModels(pass.get()));
+                            frame_.engine.ListModels(pass.get()));
     response->mutable_models()->Add(models.begin(), models.end());
     return absl::OkStatus();
   }();
-  return Answer(*context, open, status);
+  return open->Answer(status);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
-  OpenCall open(*context, metrics_, clock_, Method::kGetModel);
+  const auto open = Open(*context, Method::kGetModel);
   const absl::Status status = [&]() -> absl::Status {
-    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(*context));
-    TANDEM_ASSIGN_OR_RETURN(*response->mutable_model(),
-                            engine_.GetModel(request->model(), pass.get()));
+    TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(frame_, *context));
+    TANDEM_ASSIGN_OR_RETURN(
+        *response->mutable_model(),
+        frame_.engine.GetModel(request->model(), pass.get()));
     return absl::OkStatus();
   }();
-  return Answer(*context, open, status);
+  return open->Answer(status);
 }
 
 grpc::ServerUnaryReactor* ChatRpc::CountTokens(
     grpc::CallbackServerContext* context, const v1::CountTokensRequest* request,
     v1::CountTokensResponse* response) {
-  auto open = std::make_unique<OpenCall>(*context, metrics_, clock_,
-                                         Method::kCountTokens);
-  absl::StatusOr<ChatEngine::Call> call = Begin(*context, open->id());
-  if (!call.ok()) return Answer(*context, *open, call.status());
-  return new TokenCounter(engine_, std::move(open), *request, *std::move(call),
-                          *response);
+  auto open = Open(*context, Method::kCountTokens);
+  absl::StatusOr<ChatEngine::Call> call = open->Begin();
+  if (!call.ok()) return open->Answer(call.status());
+  return new TokenCounter(frame_.engine, std::move(open), *request,
+                          *std::move(call), *response);
 }
 
 }  // namespace tandem

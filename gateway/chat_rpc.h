@@ -1,11 +1,8 @@
 #pragma once
 
-#include <string>
+#include <memory>
 
-#include "common/clock.h"
-#include "common/health.h"
-#include "gateway/access.h"
-#include "gateway/chat_engine.h"
+#include "gateway/rpc_call.h"
 #include "tandem/v1/gateway.grpc.pb.h"
 
 namespace tandem {
@@ -14,9 +11,7 @@ namespace tandem {
 // call's key (metadata `authorization` or `x-api-key`) is asked for first.
 class ChatRpc final : public v1::ChatService::CallbackService {
  public:
-  // Everything borrowed must outlive the server that this is registered with.
-  ChatRpc(ChatEngine& engine, AccessControl& access, Clock& clock,
-          const CallGate& gate, GatewayMetrics& metrics);
+  explicit ChatRpc(const RpcFrame& frame);
 
   grpc::ServerWriteReactor<v1::ChatChunk>* Chat(
       grpc::CallbackServerContext* context,
@@ -37,18 +32,11 @@ class ChatRpc final : public v1::ChatService::CallbackService {
       v1::CountTokensResponse* response) override;
 
  private:
-  // Admits a call and tells what the engine must know of it.
-  absl::StatusOr<ChatEngine::Call> Begin(
-      const grpc::CallbackServerContext& context,
-      const std::string& request_id) const;
-  absl::StatusOr<std::shared_ptr<AccessPass>> Identify(
-      const grpc::CallbackServerContext& context) const;
+  std::unique_ptr<OpenCall> Open(grpc::CallbackServerContext& context,
+                                 Method method,
+                                 Streaming streaming = Streaming::kNo) const;
 
-  ChatEngine& engine_;
-  AccessControl& access_;
-  Clock& clock_;
-  const CallGate& gate_;
-  GatewayMetrics& metrics_;
+  const RpcFrame frame_;
 };
 
 }  // namespace tandem

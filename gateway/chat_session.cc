@@ -65,14 +65,14 @@ ChatSession::ChatSession(ChatEngine& engine, v1::ChatRequest request,
     : visit_(engine),
       engine_(engine),
       events_(std::move(events)),
-      request_id_(std::move(call.request_id)),
+      call_(std::move(call)),
       id_(absl::StrCat(request.has_prompt() ? "cmpl-" : "chatcmpl-",
                        RandomHex(12))),
       created_(absl::ToUnixSeconds(engine.clock_.Now())),
       received_(engine.clock_.Monotonic()),
-      deadline_(engine.clock_, call.deadline),
+      deadline_(engine.clock_, call_.deadline),
       request_(std::move(request)),
-      pass_(std::move(call.pass)) {}
+      pass_(std::move(call_.pass)) {}
 
 absl::Status ChatSession::Prepare(const AccessPass* pass) {
   TANDEM_ASSIGN_OR_RETURN(const v1::Model model,
@@ -151,7 +151,7 @@ void ChatSession::StartAttempt() {
       ++num_attempts_;
       const ChatAttempt::Job job{.request = request_,
                                  .plan = plan_,
-                                 .request_id = request_id_,
+                                 .call = call_,
                                  .conversation_key = conversation_key_,
                                  .deadline = deadline_};
       attempt =
@@ -326,7 +326,8 @@ void ChatSession::OnAttemptDone(ChatAttempt::End end) {
     return;
   }
   engine_.metrics_.backend_retries[end.backend][end.status.code()].Increment();
-  LogWarning("trying once more", {{kLogRequestId, request_id_},
+  LogWarning("trying once more", {{kLogRequestId, call_.request_id},
+                                  {kLogTraceId, call_.trace.trace_id},
                                   {"service", LabelOf(end.backend)},
                                   {"address", end.address},
                                   {"status", end.status}});

@@ -63,7 +63,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
   const ChatEngine::Events events_;
-  const std::string request_id_;
+  ChatEngine::Call call_;  // its pass is pass_
   const std::string id_;
   const int64_t created_;
   const absl::Duration received_;  // monotonic, as all times here

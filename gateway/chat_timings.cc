@@ -94,7 +94,8 @@ void ChatSession::CountEnd(const absl::Status& status, absl::Duration end,
   if (absl::IsDeadlineExceeded(status) && num_attempts == 0) {
     metrics.admission_rejections[Rejection::kDeadline].Increment();
   }
-  LogInfo("chat ended", {{kLogRequestId, request_id_},
+  LogInfo("chat ended", {{kLogRequestId, call_.request_id},
+                         {kLogTraceId, call_.trace.trace_id},
                          {"key_id", pass == nullptr ? "" : pass->key_id()},
                          {"status", absl::StatusCodeToString(status.code())},
                          {"reason", ErrorReason(status)},

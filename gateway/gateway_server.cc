@@ -14,7 +14,9 @@ GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
       llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)}, AskLlm(),
            metrics_, &frame.grpc_metrics),
       engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
-      rpc_(engine_, access_, frame.clock, gate_, metrics_) {}
+      chat_rpc_({engine_, access_, frame.clock, gate_, metrics_}),
+      kserve_rpc_({engine_, access_, frame.clock, gate_, metrics_},
+                  frame.health) {}
 
 bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
   const absl::Time end = absl::Now() + timeout;
@@ -22,12 +24,15 @@ bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
          llm_.WaitUntilAsked(end - absl::Now());
 }
 
-GrpcHost::Service GatewayServer::grpc_service() {
-  return {.name = v1::ChatService::service_full_name(),
-          .service = &rpc_,
-          .gate = &gate_,
-          .part = "vision",
-          .part_ready = [this] { return vision_.num_ready() > 0; }};
+std::vector<GrpcHost::Service> GatewayServer::grpc_services() {
+  return {{.name = v1::ChatService::service_full_name(),
+           .service = &chat_rpc_,
+           .gate = &gate_,
+           .part = "vision",
+           .part_ready = [this] { return vision_.num_ready() > 0; }},
+          {.name = inference::GRPCInferenceService::service_full_name(),
+           .service = &kserve_rpc_,
+           .gate = &gate_}};
 }
 
 void AddGatewayOptions(CommandLine& line, ChatEngine::Options* options) {

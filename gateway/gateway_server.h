@@ -10,6 +10,7 @@
 #include "gateway/backend_pool.h"
 #include "gateway/chat_engine.h"
 #include "gateway/chat_rpc.h"
+#include "gateway/kserve_rpc.h"
 
 namespace tandem {
 
@@ -31,8 +32,9 @@ class GatewayServer {
   // `timeout`.
   bool WaitUntilAsked(absl::Duration timeout) const;
 
-  // For GrpcHost::Start. The server must outlive the host.
-  GrpcHost::Service grpc_service();
+  // All public gRPC services, for GrpcHost::Start, behind one gate. The server
+  // must outlive the host.
+  std::vector<GrpcHost::Service> grpc_services();
 
   ChatEngine& engine() { return engine_; }
   AccessControl& access() { return access_; }
@@ -44,7 +46,8 @@ class GatewayServer {
   BackendPool vision_;
   BackendPool llm_;
   ChatEngine engine_;
-  ChatRpc rpc_;
+  ChatRpc chat_rpc_;
+  KserveRpc kserve_rpc_;
 };
 
 // What `tandem-gateway` and `tandem serve` share: bounds of requests.

@@ -24,7 +24,7 @@ absl::Status Serve(const GatewayServer::Options& options,
   GatewayServer server(options, frame);
   stop.Serving();
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
-                          GrpcHost::Start(host_options, {server.grpc_service()},
+                          GrpcHost::Start(host_options, server.grpc_services(),
                                           frame.health, frame.grpc_metrics));
   // Each question has its own deadline, but a name may take long to be looked
   // up; a stop is heard meanwhile.

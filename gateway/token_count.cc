@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "common/request_id.h"
 #include "common/status_macros.h"
 #include "gateway/backend_status.h"
 
@@ -11,9 +10,9 @@ namespace tandem {
 TokenCount::TokenCount(ChatEngine& engine, ChatEngine::Call call, Done done)
     : visit_(engine),
       engine_(engine),
-      request_id_(std::move(call.request_id)),
-      deadline_(engine.clock_, call.deadline),
-      pass_(std::move(call.pass)),
+      call_(std::move(call)),
+      deadline_(engine.clock_, call_.deadline),
+      pass_(std::move(call_.pass)),
       done_(std::move(done)) {}
 
 void TokenCount::Start(const v1::CountTokensRequest& request) {
@@ -50,7 +49,7 @@ absl::Status TokenCount::Prepare(const v1::CountTokensRequest& request) {
     request_.add_image_tiles(image.grid.num_tiles());
   }
   deadline_.Set(context_);
-  SetRequestId(request_id_, context_);
+  call_.SetHeaders(context_);
   stub_ = v1::LlmService::NewStub(llm_->channel());
   return absl::OkStatus();
 }
@@ -65,8 +64,7 @@ void TokenCount::OnCounted(const grpc::Status& status) {
     counted->mutable_token_ids()->Swap(response_.mutable_token_ids());
   } else if (!cancelled_) {
     if (IsTransportFailure(status)) engine_.llm_.MarkUnreachable(*llm_);
-    counted =
-        BackendStatus(Backend::kLlm, llm_->address(), request_id_, status);
+    counted = BackendStatus(Backend::kLlm, llm_->address(), call_, status);
   } else if (deadline_.IsWhyClientGaveUp()) {
     counted = absl::DeadlineExceededError("the deadline passed");
   }

@@ -37,7 +37,7 @@ class TokenCount : public std::enable_shared_from_this<TokenCount> {
 
   const ChatEngine::Visit visit_;  // first: it outlives everything below
   ChatEngine& engine_;
-  const std::string request_id_;
+  ChatEngine::Call call_;  // its pass is pass_
   const CallDeadline deadline_;
   std::shared_ptr<AccessPass> pass_;
   Done done_;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

@@ -1,9 +1,9 @@
 #include "llm_service/bpe_tokenizer.h"
 
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "llm_service/pre_tokenizer.h"
 #include "llm_service/unicode_nfc.h"
-#include "llm_service/utf8.h"
 
 namespace tandem {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

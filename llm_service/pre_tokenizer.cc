@@ -7,7 +7,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/types/span.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

@@ -6,7 +6,7 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "common/tile_grid.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

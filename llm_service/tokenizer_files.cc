@@ -12,8 +12,8 @@
 #include "absl/strings/strip.h"
 #include "common/sha256.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "llm_service/tokenizer_json.h"
-#include "llm_service/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace tandem {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

@@ -71,6 +71,12 @@ absl::StatusOr<FakePrompt> ReadPrompt(
   return prompt;
 }
 
+std::string HeaderOf(const grpc::ServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return "";
+  return std::string(found->second.data(), found->second.size());
+}
+
 absl::Status TooLong(uint32_t prompt, uint32_t image, uint32_t answer) {
   return MakeError(absl::StatusCode::kInvalidArgument,
                    reason::kContextLengthExceeded, "the context is too short",
@@ -166,6 +172,12 @@ std::vector<v1::GenerateRequest> FakeLlmService::requests() const {
   return requests_;
 }
 
+std::vector<std::pair<std::string, std::string>> FakeLlmService::traces()
+    const {
+  absl::MutexLock lock(&mutex_);
+  return traces_;
+}
+
 int FakeLlmService::num_calls() const {
   absl::MutexLock lock(&mutex_);
   return num_calls_;
@@ -187,6 +199,8 @@ grpc::Status FakeLlmService::Generate(
   {
     absl::MutexLock lock(&mutex_);
     requests_.push_back(*request);
+    traces_.emplace_back(HeaderOf(*context, "traceparent"),
+                         HeaderOf(*context, "tracestate"));
     ++num_calls_;
   }
   const absl::Status status = Answer(*context, *request, *writer);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -66,6 +67,9 @@ class FakeLlmService final : public v1::LlmService::Service {
 
   // All Generate requests so far.
   std::vector<v1::GenerateRequest> requests() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The `traceparent` and the `tracestate` of each of them, "" for none.
+  std::vector<std::pair<std::string, std::string>> traces() const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   int num_calls() const ABSL_LOCKS_EXCLUDED(mutex_);  // Generate, open now
   int num_held() const ABSL_LOCKS_EXCLUDED(mutex_);   // of both kinds
   int num_cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,6 +101,8 @@ class FakeLlmService final : public v1::LlmService::Service {
   std::deque<Script> next_scripts_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> before_answer_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, std::string>> traces_
+      ABSL_GUARDED_BY(mutex_);
   bool hold_counts_ ABSL_GUARDED_BY(mutex_) = false;
   int num_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_held_ ABSL_GUARDED_BY(mutex_) = 0;

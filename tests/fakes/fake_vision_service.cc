@@ -225,6 +225,11 @@ int FakeVisionService::num_puts_held() const {
   return num_puts_held_;
 }
 
+std::vector<std::string> FakeVisionService::trace_parents() const {
+  absl::MutexLock lock(&mutex_);
+  return trace_parents_;
+}
+
 std::vector<std::string> FakeVisionService::holders() const {
   absl::MutexLock lock(&mutex_);
   std::vector<std::string> ids;
@@ -240,6 +245,11 @@ std::map<std::string, int> FakeVisionService::releases() const {
 bool FakeVisionService::BeginPut(grpc::ServerContext& context) {
   absl::MutexLock lock(&mutex_);
   ++num_puts_;
+  const auto found = context.client_metadata().find("traceparent");
+  trace_parents_.push_back(
+      found == context.client_metadata().end()
+          ? ""
+          : std::string(found->second.data(), found->second.size()));
   ++num_puts_held_;
   const auto go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return !hold_puts_;

@@ -87,6 +87,8 @@ class FakeVisionService final : public v1::VisionService::Service {
   int num_puts_held() const ABSL_LOCKS_EXCLUDED(mutex_);  // now
   // The request ids of the images that are held.
   std::vector<std::string> holders() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The `traceparent` of every PutImage, "" for none.
+  std::vector<std::string> trace_parents() const ABSL_LOCKS_EXCLUDED(mutex_);
   // How often ReleaseImages named each handle, known or not.
   std::map<std::string, int> releases() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -154,6 +156,7 @@ class FakeVisionService final : public v1::VisionService::Service {
   int num_puts_ ABSL_GUARDED_BY(mutex_) = 0;
   int num_puts_held_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, int> releases_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> trace_parents_ ABSL_GUARDED_BY(mutex_);
   int num_streams_ ABSL_GUARDED_BY(mutex_) = 0;
   int tiles_asked_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;

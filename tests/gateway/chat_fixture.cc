@@ -109,7 +109,7 @@ void ChatFixture::StartGateway(const Setup& setup) {
   host.reflection = false;
   if (setup.listens) host.listen = HostPort{"127.0.0.1", 0};
   auto started =
-      GrpcHost::Start(host, {gateway_->grpc_service()}, health_, grpc_metrics_);
+      GrpcHost::Start(host, gateway_->grpc_services(), health_, grpc_metrics_);
   ASSERT_TRUE(started.ok()) << started.status();
   host_ = *std::move(started);
   gateway_->WaitUntilAsked(absl::InfiniteDuration());
@@ -141,9 +141,9 @@ double ChatFixture::Retries(Backend backend, absl::StatusCode code) const {
   return gateway_metrics_.backend_retries[backend][code].Value();
 }
 
-double ChatFixture::Requests(absl::StatusCode code, Method method) const {
-  return gateway_metrics_
-      .requests[static_cast<size_t>(Api::kGrpc)][method][code]
+double ChatFixture::Requests(absl::StatusCode code, Method method,
+                             Api api) const {
+  return gateway_metrics_.requests[static_cast<size_t>(api)][method][code]
       .Value();
 }
 
@@ -151,7 +151,8 @@ void ChatFixture::ExpectIdle() {
   const Admission& admission = gateway_->engine().admission();
   WaitUntil([&] {
     return admission.in_flight() == 0 && admission.queued() == 0 &&
-           gateway_metrics_.requests_in_flight[Api::kGrpc].Value() == 0;
+           gateway_metrics_.requests_in_flight[Api::kGrpc].Value() == 0 &&
+           gateway_metrics_.requests_in_flight[Api::kKserve].Value() == 0;
   });
   EXPECT_EQ(admission.image_bytes(), 0);
   for (const auto& llm : llm_) {

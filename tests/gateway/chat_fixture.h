@@ -74,7 +74,8 @@ class ChatFixture : public testing::Test {
   ChatAnswer Chat(const v1::ChatRequest& request);
 
   double Retries(Backend backend, absl::StatusCode code) const;
-  double Requests(absl::StatusCode code, Method method = Method::kChat) const;
+  double Requests(absl::StatusCode code, Method method = Method::kChat,
+                  Api api = Api::kGrpc) const;
 
   // Waits until nothing is in flight, admitted, held or computed any more, and
   // checks that every image was released once, where it was put.

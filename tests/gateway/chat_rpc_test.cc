@@ -1,17 +1,23 @@
 #include "gateway/chat_rpc.h"
 
+#include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 
 #include "common/channel.h"
 #include "common/errors.h"
 #include "common/grpc_status.h"
+#include "common/log.h"
 #include "common/request_id.h"
+#include "common/trace_context.h"
 #include "gmock/gmock.h"
 #include "tests/gateway/chat_fixture.h"
 
 namespace tandem {
 namespace {
+
+using testing::HasSubstr;
 
 class ChatRpcTest : public ChatFixture {};
 
@@ -220,6 +226,57 @@ TEST_F(ChatRpcTest, EveryMethodEchoesTheRequestIdOfItsCaller) {
   EXPECT_EQ(llm_[0]->requests().at(1).request_id(), "stream");
 }
 
+TEST_F(ChatRpcTest, ServicesAreCalledWithinTheTraceOfTheCaller) {
+  StartGateway();
+  grpc::ClientContext context;
+  const std::string caller =
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  context.AddMetadata(kTraceParentHeader, caller);
+  context.AddMetadata(kTraceStateHeader, "vendor=1");
+  ASSERT_TRUE(Chat(ImageRequest(), context).status.ok());
+  const auto [parent, state] = llm_[0]->traces().at(0);
+  const auto span = ParseTraceParent(parent);
+  ASSERT_TRUE(span.has_value()) << parent;
+  EXPECT_EQ(span->trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_NE(span->span_id, "00f067aa0ba902b7");
+  EXPECT_EQ(span->flags, 1);
+  EXPECT_EQ(state, "vendor=1");
+  EXPECT_EQ(vision_[0]->trace_parents().at(0), parent);
+}
+
+TEST_F(ChatRpcTest, ACallerWithoutAValidTraceGetsANewOne) {
+  StartGateway();
+  grpc::ClientContext wrong, twice, none;
+  wrong.AddMetadata(kTraceParentHeader, "00-what-01");
+  for (int i = 0; i < 2; ++i) {
+    twice.AddMetadata(
+        kTraceParentHeader,
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  }
+  std::set<std::string> trace_ids = {"4bf92f3577b34da6a3ce929d0e0e4736"};
+  for (grpc::ClientContext* context : {&wrong, &twice, &none}) {
+    ASSERT_TRUE(Chat(TextRequest(), *context).status.ok());
+    const auto span = ParseTraceParent(llm_[0]->traces().back().first);
+    ASSERT_TRUE(span.has_value());
+    EXPECT_EQ(span->flags, 0);
+    EXPECT_TRUE(trace_ids.insert(span->trace_id).second);
+  }
+}
+
+TEST_F(ChatRpcTest, TheLogNamesTheTrace) {
+  std::ostringstream log;
+  ConfigureLog({.stream = &log});
+  StartGateway();
+  grpc::ClientContext context;
+  context.AddMetadata(
+      kTraceParentHeader,
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  ASSERT_TRUE(Chat(TextRequest(), context).status.ok());
+  ConfigureLog({});
+  EXPECT_THAT(log.str(),
+              HasSubstr("trace_id=4bf92f3577b34da6a3ce929d0e0e4736"));
+}
+
 TEST_F(ChatRpcTest, EveryErrorNamesItsRequest) {
   StartGateway();
   grpc::ClientContext stream, unary, get, count;
@@ -240,7 +297,7 @@ TEST_F(ChatRpcTest, EveryErrorNamesItsRequest) {
     EXPECT_EQ(ErrorRequestId(status), "mine-7") << status;
   }
   // One that is refused before anything is begun too.
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   grpc::ClientContext late;
   SetRequestId("late-1", late);
   EXPECT_EQ(ErrorRequestId(Chat(TextRequest(), late).status), "late-1");
@@ -256,7 +313,7 @@ TEST_F(ChatRpcTest, EveryCallIsCountedAndTimed) {
   v1::CountTokensResponse counted;
   ASSERT_TRUE(stub().CountTokens(&count, request, &counted).ok());
   ASSERT_TRUE(Chat(TextRequest()).status.ok());
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   EXPECT_FALSE(Chat(TextRequest()).status.ok());
   EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kListModels), 1);
   EXPECT_EQ(Requests(absl::StatusCode::kOk, Method::kCountTokens), 1);
@@ -276,7 +333,7 @@ TEST_F(ChatRpcTest, HealthSaysWhetherPicturesAreTaken) {
   loading.set_ready(false);
   AddVision().SetInfo(loading);
   StartGateway();
-  const GrpcHost::Service service = gateway_->grpc_service();
+  const GrpcHost::Service service = gateway_->grpc_services()[0];
   EXPECT_EQ(service.name + "/" + service.part, "tandem.v1.ChatService/vision");
   EXPECT_FALSE(service.part_ready());
   loading.set_ready(true);
@@ -300,7 +357,7 @@ TEST_F(ChatRpcTest, TakesNoNewCallsWhileItDrains) {
   ChatAnswer answer;
   std::thread client([&] { answer = Chat(TextRequest()); });
   WaitUntil([&] { return llm_[0]->num_held() == 1; });
-  gateway_->grpc_service().gate->Close();
+  gateway_->grpc_services()[0].gate->Close();
   EXPECT_EQ(ErrorReason(Chat(TextRequest()).status), reason::kDraining);
   llm_[0]->Release();
   client.join();

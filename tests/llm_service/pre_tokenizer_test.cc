@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "common/utf8.h"
 #include "gtest/gtest.h"
-#include "llm_service/utf8.h"
 
 namespace tandem {
 namespace {

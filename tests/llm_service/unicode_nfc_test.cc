@@ -6,8 +6,8 @@
 #include <random>
 #include <string>
 
+#include "common/utf8.h"
 #include "gtest/gtest.h"
-#include "llm_service/utf8.h"
 
 namespace tandem {
 namespace {
