@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,11 +14,14 @@
 #include "cli/chat_json.h"
 #include "cli/chat_loop.h"
 #include "cli/chat_target.h"
+#include "cli/chat_turn.h"
 #include "cli/conversation.h"
 #include "cli/error_line.h"
 #include "cli/image_file.h"
 #include "cli/interrupt.h"
+#include "cli/line_editor.h"
 #include "cli/terminal_text.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/process.h"
 #include "common/status_macros.h"
@@ -78,21 +82,25 @@ v1::Sampling SamplingOf(const ChatCommand& command) {
 }
 
 absl::StatusOr<std::unique_ptr<ChatTarget>> OpenTarget(
-    const ChatCommand& command) {
+    const ChatCommand& command, const CallHeaders& headers) {
   if (!command.connect.empty()) {
-    TANDEM_ASSIGN_OR_RETURN(const std::string target,
+    TANDEM_ASSIGN_OR_RETURN(const ConnectTarget target,
                             ParseConnect(command.connect));
-    return ConnectTo(target);
+    return ConnectTo(target, headers);
   }
   EmbeddedServer::Options server = command.server;
   server.vision_device = server.llm_device = command.device;
   return StartEmbedded(server);
 }
 
-// Empty where no file is given.
-absl::StatusOr<std::string> ReadKey(const ChatCommand& command) {
-  if (command.api_key_file.empty()) return std::string();
-  return ReadApiKeyFile(command.api_key_file);
+// What goes with every call: the key, where a file with one is given.
+absl::StatusOr<CallHeaders> ReadHeaders(const ChatCommand& command) {
+  CallHeaders headers;
+  if (command.api_key_file.empty()) return headers;
+  TANDEM_ASSIGN_OR_RETURN(const std::string key,
+                          ReadApiKeyFile(command.api_key_file));
+  headers.emplace_back("authorization", absl::StrCat("Bearer ", key));
+  return headers;
 }
 
 absl::Status AddImages(const ChatCommand& command, Conversation& conversation) {
@@ -122,6 +130,11 @@ int AskOnce(const ChatCommand& command, ChatClient& client,
               IsAboutAPicture(answer.status()) ? kExitConfig : kExitFailure);
 }
 
+std::unique_ptr<LineReader> MakeLineReader(bool is_terminal) {
+  if (is_terminal) return std::make_unique<LineEditor>("> ");
+  return std::make_unique<StreamLineReader>(std::cin);
+}
+
 int Converse(const ChatCommand& command, ChatClient& client,
              Conversation& conversation, Interrupt& interrupt) {
   if (!command.prompt.empty()) {
@@ -129,8 +142,10 @@ int Converse(const ChatCommand& command, ChatClient& client,
   }
   const bool is_terminal =
       isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
-  ChatLoop loop(client, conversation, interrupt,
-                {.in = std::cin,
+  RealClock clock;
+  const std::unique_ptr<LineReader> lines = MakeLineReader(is_terminal);
+  ChatLoop loop(client, conversation, interrupt, clock,
+                {.lines = *lines,
                  .out = std::cout,
                  .err = std::cerr,
                  .is_terminal = is_terminal});
@@ -153,15 +168,16 @@ int RunChat(const ChatCommand& command) {
       !status.ok()) {
     return Fail(status, kExitConfig);
   }
-  absl::StatusOr<std::string> key = ReadKey(command);
-  if (!key.ok()) return Fail(key.status(), kExitConfig);
+  const absl::StatusOr<CallHeaders> headers = ReadHeaders(command);
+  if (!headers.ok()) return Fail(headers.status(), kExitConfig);
   const absl::StatusOr<std::unique_ptr<ChatTarget>> target =
-      OpenTarget(command);
+      OpenTarget(command, *headers);
   if (!target.ok()) return Fail(target.status(), ExitCodeFor(target.status()));
-  ChatClient client((*target)->channel(), *std::move(key));
+  ChatClient& client = (*target)->client();
   const absl::StatusOr<v1::Model> model =
       client.FindModel(command.server.model.served_name);
   if (!model.ok()) return Fail(model.status(), ExitCodeFor(model.status()));
+  conversation.SetModel(model->id());
   return Converse(command, client, conversation, interrupt);
 }
 
@@ -171,9 +187,10 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("model", "DIR", &model.model,
            "Loads the InternVL3 model in this folder and answers in this "
            "process.");
-  line.Add("connect", "[grpc://]HOST:PORT", &command->connect,
+  line.Add("connect", "[SCHEME://]HOST:PORT", &command->connect,
            "Instead of --model: asks a running `tandem serve` or "
-           "tandem-gateway.");
+           "tandem-gateway over gRPC (grpc://, or no scheme), or any "
+           "OpenAI-compatible server (http://).");
   line.Exclude("model", "connect");
   line.Add("api-key-file", "FILE", &command->api_key_file,
            "With --connect: a file with the key that the server asks for.");
@@ -183,7 +200,8 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Group("What to ask");
   line.AddPositional("PROMPT", &command->prompt,
                      "One question. Without it: a conversation, line by line, "
-                     "with /image FILE, /reset, /help and /quit.");
+                     "with pictures named in a line (@cat.png); /help lists "
+                     "what else can be typed.");
   line.AddList("image", "FILE", &command->images,
                "A picture in front of the first question: JPEG, PNG, WebP or "
                "BMP. Repeat it for several.");
@@ -199,8 +217,8 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
   line.Add("max-tokens", "1..", &command->max_tokens,
            "Longest answer. Default: what the context holds.");
   line.AddFlag("json", &command->json,
-               "One JSON object: text, token_ids, finish_reason, usage, "
-               "timings_ms.");
+               "One JSON object: text, token_ids (none over HTTP), "
+               "finish_reason, usage, timings_ms.");
   line.Group("With --model");
   line.Add("device", "DEVICE", &command->device,
            "What to compute on: cpu, or a card, cuda:0.");
@@ -214,6 +232,7 @@ void AddChatOptions(CommandLine& line, ChatCommand* command) {
       "tandem chat --model models/demo/weights --image photo.jpg 'What is in "
       "the picture?'");
   line.Example("tandem chat --connect 127.0.0.1:50051 --json 'Hello'");
+  line.Example("tandem chat --connect http://127.0.0.1:8080");
 }
 
 }  // namespace tandem

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <istream>
+#include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -9,50 +10,56 @@
 #include "cli/chat_client.h"
 #include "cli/conversation.h"
 #include "cli/interrupt.h"
+#include "cli/line_reader.h"
+#include "cli/slash_commands.h"
+#include "common/clock.h"
 
 namespace tandem {
 
-// Asks for the answer to `text` and keeps both in the conversation. A turn that
-// failed or was stopped is forgotten there; its pictures go with the next one,
-// unless the request itself was refused (INVALID_ARGUMENT), for then they may
-// be why. Ctrl-C stops it: CANCELLED.
-absl::StatusOr<ChatAnswer> AskTurn(ChatClient& client,
-                                   Conversation& conversation,
-                                   Interrupt& interrupt, std::string text,
-                                   const ChatClient::OnText& on_text);
-
-// The interactive `tandem chat`: each line is a turn, but for the commands
-// /image FILE, /reset, /help and /quit. Not thread-safe.
+// The interactive `tandem chat`: each line is a turn, pictures are named in it
+// (cli/prompt_line.h), but for the commands of cli/slash_commands.h. A line
+// that names a picture that cannot be read is not sent. Not thread-safe.
 class ChatLoop {
  public:
   struct Streams {
-    std::istream& in;
+    LineReader& lines;
     std::ostream& out;  // answers
     std::ostream& err;  // everything that is no answer
-    // Somebody reads and types: a prompt is shown, and answers are kept from
-    // commanding the terminal.
+    // Somebody reads and types: answers are kept from commanding the terminal,
+    // and a dim line tells tokens and times behind each. Ctrl-C stops an answer
+    // and never the program.
     bool is_terminal = false;
   };
   // Everything borrowed must outlive the loop.
   ChatLoop(ChatClient& client, Conversation& conversation, Interrupt& interrupt,
-           Streams streams);
+           Clock& clock, Streams streams);
 
   // Until /quit or the end of input; false if any line failed.
   bool Run();
 
  private:
   enum class Next { kGoOn, kQuit };
+  using Asker = std::function<absl::StatusOr<ChatAnswer>(
+      const ChatClient::OnText& on_text)>;
+  Next OnTyped(const TypedLine& line);
   Next OnLine(const std::string& line);
-  Next OnCommand(const std::string& word, const std::string& rest);
+  Next OnCommand(const std::string& line);
   void Ask(const std::string& text);
+  void Retry();
+  absl::Status Show(const Asker& ask);
   void Explain(const absl::Status& status, bool had_images);
-  absl::Status AddImage(const std::string& path);
+  // The text of a line, when its pictures wait for the next question.
+  absl::StatusOr<std::string> TakePictures(const std::string& line);
   void Report(const absl::Status& status);
 
   ChatClient& client_;
   Conversation& conversation_;
   Interrupt& interrupt_;
+  Clock& clock_;
   const Streams streams_;
+  SlashCommands commands_;
+  // The last question, where it has no answer: /retry asks it again.
+  std::optional<std::string> unanswered_;
   bool failed_ = false;
 };
 

@@ -1,8 +1,10 @@
 #include "cli/chat_target.h"
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include <optional>
+#include <utility>
+
+#include "cli/grpc_chat_client.h"
+#include "cli/http_chat_client.h"
 #include "cli/local_frame.h"
 #include "common/channel.h"
 #include "common/host_port.h"
@@ -14,12 +16,12 @@ namespace {
 
 class Connection final : public ChatTarget {
  public:
-  explicit Connection(const std::string& target)
-      : channel_(MakeChannel(target)) {}
-  std::shared_ptr<grpc::Channel> channel() override { return channel_; }
+  explicit Connection(std::unique_ptr<ChatClient> client)
+      : client_(std::move(client)) {}
+  ChatClient& client() override { return *client_; }
 
  private:
-  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<ChatClient> client_;
 };
 
 class Embedded final : public ChatTarget {
@@ -29,35 +31,27 @@ class Embedded final : public ChatTarget {
   absl::Status Start(const EmbeddedServer::Options& options) {
     TANDEM_ASSIGN_OR_RETURN(server_,
                             EmbeddedServer::Start(options, frame_.frame()));
+    client_.emplace(server_->Channel());
     return absl::OkStatus();
   }
-  std::shared_ptr<grpc::Channel> channel() override {
-    return server_->Channel();
-  }
+  ChatClient& client() override { return *client_; }
 
  private:
   LocalFrame frame_;
   std::unique_ptr<EmbeddedServer> server_;
+  std::optional<GrpcChatClient> client_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::string> ParseConnect(const std::string& text) {
-  if (absl::StartsWith(text, "http://") || absl::StartsWith(text, "https://")) {
-    return absl::UnimplementedError(absl::StrCat(
-        "--connect: ", text,
-        ": chat over HTTP is not built yet; give the gRPC listener as "
-        "HOST:PORT"));
+std::unique_ptr<ChatTarget> ConnectTo(const ConnectTarget& target,
+                                      CallHeaders headers) {
+  if (target.is_http) {
+    return std::make_unique<Connection>(std::make_unique<HttpChatClient>(
+        target.http_address, std::move(headers)));
   }
-  const std::string target(absl::StripPrefix(text, "grpc://"));
-  const absl::Status status = CheckTarget(target);
-  if (status.ok()) return target;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--connect: ", status.message()));
-}
-
-std::unique_ptr<ChatTarget> ConnectTo(const std::string& target) {
-  return std::make_unique<Connection>(target);
+  return std::make_unique<Connection>(std::make_unique<GrpcChatClient>(
+      MakeChannel(target.grpc_target), std::move(headers)));
 }
 
 absl::StatusOr<std::unique_ptr<ChatTarget>> StartEmbedded(

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -37,10 +36,37 @@ class Conversation {
   // Pictures that go with the next turn.
   int images_waiting() const { return static_cast<int>(waiting_.size()); }
 
-  // Back to the beginning; the system text stays.
-  void Reset();
+  // Questions that were answered.
+  int num_turns() const;
+  // The last answer, which is taken out, so that request() asks its question
+  // again; Answered must follow. REQUIRES num_turns() > 0.
+  std::string TakeAnswer();
+  // Forgets the last question, its pictures and its answer. REQUIRES
+  // num_turns() > 0.
+  void Undo();
 
-  // `status` of the last Ask, with the picture's name where it names its field.
+  // Back to the beginning; the system text stays. Pictures that wait are
+  // dropped.
+  void Reset();
+  // What the model is told first, from the next request on; empty: its own.
+  void SetSystem(std::string text);
+  const std::string& system() const { return options_.system; }
+  // The conversation is these messages, the system text too: ReadConversation-
+  // File's. `name` is what error messages call their pictures.
+  void Replace(const std::vector<v1::ChatMessage>& messages,
+               const std::string& name);
+
+  // For every later request.
+  void SetModel(std::string name);
+  void SetSampling(const v1::Sampling& sampling);
+  void SetMaxTiles(int max_tiles) { options_.max_tiles = max_tiles; }
+  const Options& options() const { return options_; }
+
+  // Everything but the pictures that wait.
+  const v1::ChatRequest& request() const { return request_; }
+
+  // `status` of the last request, with the picture's name where it names its
+  // field.
   absl::Status NameImages(const absl::Status& status) const;
 
  private:
@@ -48,12 +74,13 @@ class Conversation {
     std::string bytes, name;
   };
   void AddImagePart(Image image, v1::ChatMessage& message);
+  int first_turn() const { return options_.system.empty() ? 0 : 1; }
 
-  const Options options_;
+  Options options_;
   v1::ChatRequest request_;
   std::vector<Image> waiting_;  // for the next turn
-  // By field: "messages[1].content[0].image".
-  std::map<std::string, std::string> image_names_;
+  // Of the pictures of each message, in order.
+  std::vector<std::vector<std::string>> image_names_;
 };
 
 }  // namespace tandem

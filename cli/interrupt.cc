@@ -55,11 +55,11 @@ void Interrupt::OnSignal() {
   {
     absl::MutexLock lock(&mutex_);
     // Nothing of ours is worth saving, and a thread may wait in a read.
-    if (stop_ == nullptr || stopped_) _exit(kExitCode);
+    if (!in_session_ && (stop_ == nullptr || stopped_)) _exit(kExitCode);
     stopped_ = true;
     stop = stop_;
   }
-  stop();
+  if (stop != nullptr) stop();
 }
 
 Interrupt::Scope::Scope(Interrupt& interrupt, std::function<void()> stop)
@@ -72,6 +72,16 @@ Interrupt::Scope::Scope(Interrupt& interrupt, std::function<void()> stop)
 Interrupt::Scope::~Scope() {
   absl::MutexLock lock(&interrupt_.mutex_);
   interrupt_.stop_ = nullptr;
+}
+
+Interrupt::Session::Session(Interrupt& interrupt) : interrupt_(interrupt) {
+  absl::MutexLock lock(&interrupt_.mutex_);
+  interrupt_.in_session_ = true;
+}
+
+Interrupt::Session::~Session() {
+  absl::MutexLock lock(&interrupt_.mutex_);
+  interrupt_.in_session_ = false;
 }
 
 }  // namespace tandem

@@ -22,14 +22,27 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  // Something runs while this lives; one at a time. `stop` is called at most
-  // once, from another thread.
+  // Something runs while this lives; one at a time. `stop` is called from
+  // another thread, once, or in a Session as often as the signal comes.
   class Scope {
    public:
     Scope(Interrupt& interrupt, std::function<void()> stop);
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
+
+   private:
+    Interrupt& interrupt_;
+  };
+
+  // Somebody types and has other ways to end the program: while this lives the
+  // signal stops what runs and nothing else.
+  class Session {
+   public:
+    explicit Session(Interrupt& interrupt);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
 
    private:
     Interrupt& interrupt_;
@@ -42,6 +55,7 @@ class Interrupt {
   absl::Mutex mutex_;
   std::function<void()> stop_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  bool in_session_ ABSL_GUARDED_BY(mutex_) = false;
   int signal_fd_ = -1, wake_fd_ = -1;
   std::thread thread_;
 };

@@ -90,5 +90,30 @@ TEST(ConversationTest, NamesThePictureOfAField) {
   EXPECT_EQ(conversation.NameImages(other), other);
 }
 
+TEST(ConversationTest, NamesThePictureOfAnEarlierTurnWhateverTheSystemText) {
+  Conversation conversation({});
+  conversation.AddImage("x", "cat.png");
+  conversation.Ask("?");
+  conversation.Answered("A cat.");
+  conversation.SetSystem("Be kind.");
+  conversation.Ask("Sure?");
+  const absl::Status named = conversation.NameImages(FieldError(
+      "messages[1].content[0].image", reason::kImageInvalid, "broken"));
+  EXPECT_THAT(std::string(named.message()), StartsWith("cat.png: "));
+}
+
+TEST(ConversationTest, AnAnswerThatWasTakenOutIsAskedForAgain) {
+  Conversation conversation({.system = "Be kind."});
+  EXPECT_EQ(conversation.num_turns(), 0);
+  conversation.Ask("Hi");
+  conversation.Answered("Ho");
+  EXPECT_EQ(conversation.num_turns(), 1);
+  EXPECT_EQ(conversation.TakeAnswer(), "Ho");
+  ASSERT_THAT(conversation.request().messages(), SizeIs(2));
+  EXPECT_EQ(conversation.request().messages(1).content(0).text(), "Hi");
+  conversation.Answered("Oh");
+  EXPECT_EQ(conversation.num_turns(), 1);
+}
+
 }  // namespace
 }  // namespace tandem

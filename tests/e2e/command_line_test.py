@@ -165,15 +165,17 @@ class CommandLineTest(TandemTest):
             says=["TANDEM_MODEL", "TANDEM_CONNECT", "exclude"])  # fmt: skip
 
     def test_connect_names_what_is_wrong(self):
-        for target in ("nonsense", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "grpc://"):
+        for target in ("nonsense", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "grpc://",
+                       "http://127.0.0.1", "http://127.0.0.1:0", "http://127.0.0.1:80/api"):  # fmt: skip
             with self.subTest(target):
                 self.assert_refused("tandem", "chat", "--connect", target, "Hi", says=["--connect"])
         self.assert_refused(
-            "tandem", "chat", "--connect", "http://127.0.0.1:8080", "Hi",
-            says=["http://127.0.0.1:8080", "HTTP"])  # fmt: skip
-        self.assert_refused(
-            "tandem", "chat", "--connect", "grpc://127.0.0.1:1", "Hi", code=1,
-            says=["UNAVAILABLE"])  # fmt: skip
+            "tandem", "chat", "--connect", "https://127.0.0.1:8080", "Hi",
+            says=["https://127.0.0.1:8080", "https is not built"])  # fmt: skip
+        for scheme in ("grpc://", "http://"):
+            self.assert_refused(
+                "tandem", "chat", "--connect", scheme + "127.0.0.1:1", "Hi", code=1,
+                says=["UNAVAILABLE"])  # fmt: skip
 
     def test_picture_files_that_cannot_be_read_are_named(self):
         for path in ("/nowhere/cat.png", str(self.folder)):

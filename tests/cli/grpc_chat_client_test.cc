@@ -1,14 +1,12 @@
-#include "cli/chat_client.h"
+#include "cli/grpc_chat_client.h"
 
 #include <thread>
 
 #include "absl/synchronization/notification.h"
-#include "cli/api_key_file.h"
 #include "common/channel.h"
 #include "common/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/common/test_files.h"
 #include "tests/fakes/fake_chat_service.h"
 
 namespace tandem {
@@ -25,48 +23,13 @@ v1::ChatRequest Question(const std::string& text) {
   return request;
 }
 
-class ChatClientTest : public testing::Test {
+class GrpcChatClientTest : public testing::Test {
  protected:
   FakeChatService service_;
-  ChatClient client_{service_.Channel()};
+  GrpcChatClient client_{service_.Channel(), {{"authorization", "Bearer key"}}};
 };
 
-TEST_F(ChatClientTest, EveryCallCarriesTheKeyIfThereIsOne) {
-  ChatClient with_key(service_.Channel(), "k-1");
-  ASSERT_TRUE(with_key.FindModel("").ok());
-  ASSERT_TRUE(with_key.FindModel("tiny").ok());
-  ASSERT_TRUE(with_key.Chat(Question("Hi"), [](absl::string_view) {}).ok());
-  ASSERT_TRUE(client_.FindModel("").ok());
-  EXPECT_THAT(service_.authorizations(),
-              ElementsAre("Bearer k-1", "Bearer k-1", "Bearer k-1", ""));
-}
-
-TEST(ApiKeyFileTest, HoldsOneKeyWithOrWithoutALineEnd) {
-  const TempDirectory folder;
-  for (const char* text : {"k-1", "k-1\n", " k-1\r\n"}) {
-    EXPECT_EQ(ReadApiKeyFile(folder.Write("key", text)).value(), "k-1");
-  }
-  const std::string longest(512, 'k');
-  EXPECT_EQ(ReadApiKeyFile(folder.Write("key", longest)).value(), longest);
-}
-
-TEST(ApiKeyFileTest, WhatIsNoKeyIsNamedByFileAlone) {
-  const TempDirectory folder;
-  for (const std::string& text :
-       {std::string(), std::string("\n"), std::string("k-1 k-2"),
-        std::string("k-1\nk-2"), std::string("k-1\xC3\xA9"),
-        std::string(513, 'k')}) {
-    const std::string path = folder.Write("key", text);
-    const absl::Status status = ReadApiKeyFile(path).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_EQ(status.message(),
-              path + ": is not one key of 1 to 512 visible ASCII characters");
-  }
-  EXPECT_EQ(ReadApiKeyFile(folder.path() + "/none").status().code(),
-            absl::StatusCode::kNotFound);
-}
-
-TEST_F(ChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
+TEST_F(GrpcChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
   std::vector<std::string> pieces;
   const absl::StatusOr<ChatAnswer> answer = client_.Chat(
       Question("Hi"),
@@ -80,7 +43,15 @@ TEST_F(ChatClientTest, GivesTheTextAsItComesAndTheWholeAnswer) {
   EXPECT_EQ(answer->timings.prefill(), 1.5);
 }
 
-TEST_F(ChatClientTest, KeepsTheReasonOfAnError) {
+TEST_F(GrpcChatClientTest, SendsItsHeadersWithEveryCall) {
+  ASSERT_TRUE(client_.FindModel("").ok());
+  ASSERT_TRUE(client_.FindModel("tiny").ok());
+  ASSERT_TRUE(client_.Chat(Question("Hi"), [](absl::string_view) {}).ok());
+  EXPECT_THAT(service_.authorizations(),
+              ElementsAre("Bearer key", "Bearer key", "Bearer key"));
+}
+
+TEST_F(GrpcChatClientTest, KeepsTheReasonOfAnError) {
   service_.status = FieldError("messages[0]", "is wrong");
   const absl::Status status =
       client_.Chat(Question("Hi"), [](absl::string_view) {}).status();
@@ -88,7 +59,7 @@ TEST_F(ChatClientTest, KeepsTheReasonOfAnError) {
   EXPECT_EQ(ErrorField(status), "messages[0]");
 }
 
-TEST_F(ChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
+TEST_F(GrpcChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
   const absl::Status status =
       client_.Chat(Question("a\xFFz"), [](absl::string_view) {}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
@@ -96,7 +67,7 @@ TEST_F(ChatClientTest, RefusesTextThatIsNotUtf8BeforeItIsSent) {
   EXPECT_TRUE(service_.requests().empty());
 }
 
-TEST_F(ChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
+TEST_F(GrpcChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
   v1::ChatRequest request = Question("Hi");
   for (int i = 0; i < 2; ++i) {
     request.mutable_messages(0)->add_content()->mutable_image()->set_data(
@@ -109,7 +80,7 @@ TEST_F(ChatClientTest, RefusesARequestAboveTheBoundOfAMessage) {
   EXPECT_TRUE(service_.requests().empty());
 }
 
-TEST_F(ChatClientTest, CancelEndsTheAnswer) {
+TEST_F(GrpcChatClientTest, CancelEndsTheAnswer) {
   service_.wait_for_cancel = true;
   absl::Notification begun;
   std::thread canceller([&] {
@@ -127,22 +98,22 @@ TEST_F(ChatClientTest, CancelEndsTheAnswer) {
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 
-TEST_F(ChatClientTest, TakesTheOnlyModel) {
+TEST_F(GrpcChatClientTest, TakesTheOnlyModel) {
   const absl::StatusOr<v1::Model> model = client_.FindModel("");
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->id(), "tiny");
 }
 
-TEST_F(ChatClientTest, AsksForANameWhereSeveralModelsAreServed) {
+TEST_F(GrpcChatClientTest, AsksForANameWhereSeveralModelsAreServed) {
   service_.models = {"a", "b"};
   const absl::Status status = client_.FindModel("").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--served-name"));
 }
 
-TEST(ChatClientWithoutServerTest, SaysThatNobodyAnswers) {
+TEST(GrpcChatClientWithoutServerTest, SaysThatNobodyAnswers) {
   // Port 1 is nobody's.
-  ChatClient client(MakeChannel("127.0.0.1:1"));
+  GrpcChatClient client(MakeChannel("127.0.0.1:1"));
   EXPECT_EQ(client.FindModel("").status().code(),
             absl::StatusCode::kUnavailable);
 }
