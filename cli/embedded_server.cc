@@ -93,9 +93,8 @@ absl::Status EmbeddedServer::StartGateway(const Options& options) {
   gateway.engine.allow_shared_device = true;
   gateway_ = std::make_unique<GatewayServer>(std::move(gateway), frame_);
   options.serving();
-  TANDEM_ASSIGN_OR_RETURN(
-      gateway_host_, GrpcHost::Start(options.host, gateway_->grpc_services(),
-                                     frame_.health, frame_.grpc_metrics));
+  TANDEM_ASSIGN_OR_RETURN(gateway_host_,
+                          GatewayHost::Start(options.host, *gateway_, frame_));
   gateway_->WaitUntilAsked(kFirstAnswers);
   return absl::OkStatus();
 }
@@ -105,8 +104,8 @@ namespace {
 // The host first, or calls would run in a service that is gone; and the service
 // before the host behind it is stopped, or its own questions to that one would
 // begin on a channel whose server is gone.
-template <typename Server>
-void Stop(std::unique_ptr<GrpcHost>& host, std::unique_ptr<Server>& server,
+template <class Host, class Server>
+void Stop(std::unique_ptr<Host>& host, std::unique_ptr<Server>& server,
           const absl::Notification& hurry) {
   if (host != nullptr) host->Shutdown(hurry);
   host = nullptr;
@@ -122,11 +121,15 @@ void EmbeddedServer::Shutdown(const absl::Notification& hurry) {
 }
 
 std::shared_ptr<grpc::Channel> EmbeddedServer::Channel() {
-  return gateway_host_->InProcessChannel();
+  return gateway_host_->grpc().InProcessChannel();
 }
 
 const std::optional<HostPort>& EmbeddedServer::address() const {
-  return gateway_host_->address();
+  return gateway_host_->grpc().address();
+}
+
+std::optional<HostPort> EmbeddedServer::http_address() const {
+  return gateway_host_->http_address();
 }
 
 void AddEmbeddedOptions(CommandLine& line, EmbeddedServer::Options* options,

@@ -11,6 +11,7 @@
 #include "common/grpc_host.h"
 #include "common/options.h"
 #include "common/service_frame.h"
+#include "gateway/gateway_host.h"
 #include "gateway/gateway_server.h"
 #include "llm_service/llm_server.h"
 #include "vision_service/vision_server.h"
@@ -32,8 +33,8 @@ class EmbeddedServer {
     ChatEngine::Options gateway;
     // Passed CheckAccess; as it is, whoever has the Channel() is served.
     AccessOptions access = {};
-    // Of the public listener; without an address only Channel() leads here.
-    GrpcHost::Options host;
+    // The public listeners; without an address only Channel() leads here.
+    GatewayHost::Options host;
     // Called just before that listener opens: StopSignal::Serving.
     std::function<void()> serving = [] {};
   };
@@ -56,8 +57,9 @@ class EmbeddedServer {
 
   // To the ChatService, without a socket.
   std::shared_ptr<grpc::Channel> Channel();
-  // Where the ChatService listens, if it does.
+  // Where the ChatService listens, and HTTP, if they do.
   const std::optional<HostPort>& address() const;
+  std::optional<HostPort> http_address() const;
   // What is loaded.
   const v1::ServiceInfo& info() const { return vision_->info(); }
   VisionEngine& vision_engine() { return vision_->engine(); }
@@ -79,7 +81,7 @@ class EmbeddedServer {
   std::unique_ptr<LlmServer> llm_;
   std::unique_ptr<GrpcHost> llm_host_;
   std::unique_ptr<GatewayServer> gateway_;
-  std::unique_ptr<GrpcHost> gateway_host_;
+  std::unique_ptr<GatewayHost> gateway_host_;
 };
 
 // --model and its like, --device, --vision-device, --llm-device.

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cli/chat_client.h"
-#include "cli/http_exchange.h"
+#include "cli/http_call.h"
 
 namespace tandem {
 
@@ -22,7 +22,7 @@ class HttpChatClient final : public ChatClient {
   void Cancel() override { exchange_.Cancel(); }
 
  private:
-  HttpExchange exchange_;
+  HttpCall exchange_;
   const CallHeaders headers_;
 };
 

@@ -11,14 +11,15 @@ namespace {
 absl::Status Serve(const ServeCommand& command, const ServiceFrame& frame,
                    StopSignal& stop) {
   EmbeddedServer::Options options = command.server;
-  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, {*options.host.listen}));
+  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, options.host.listeners()));
   TANDEM_RETURN_IF_ERROR(SetDevices(command.devices, options));
   options.serving = [&stop] { stop.Serving(); };
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<EmbeddedServer> server,
                           EmbeddedServer::Start(options, frame));
   frame.health.SetCondition("weights", true);
   LogInfo("ready", {{"model", server->info().model()},
-                    {"listen", server->address()->ToString()}});
+                    {"listen", server->address()->ToString()},
+                    {"http", server->http_address()->ToString()}});
   stop.Wait();
   server->Shutdown(stop.hurry());
   return absl::OkStatus();
@@ -38,11 +39,12 @@ void AddServeOptions(CommandLine& line, ServeCommand* command) {
   AddGatewayOptions(line, &command->server.gateway);
   AddAccessOptions(line, &command->server.access);
   line.Group("Network");
-  AddGrpcHostOptions(line, &command->server.host);
+  AddGatewayHostOptions(line, &command->server.host);
   line.Add("admin-listen", "HOST:PORT", &command->admin_listen,
            "Plain HTTP for operators: /metrics, /healthz, /readyz.");
   line.Example("tandem serve --model models/demo/weights");
   line.Example("tandem chat --connect 127.0.0.1:50051 'Hello'");
+  line.Example("curl http://127.0.0.1:8080/v1/models");
 }
 
 }  // namespace tandem

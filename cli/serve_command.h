@@ -9,9 +9,10 @@ namespace tandem {
 // `tandem serve`: the three services in one process.
 struct ServeCommand {
   ServeCommand() {
-    server.host.listen = HostPort{"127.0.0.1", 50051};
+    server.host.grpc.listen = HostPort{"127.0.0.1", 50051};
+    server.host.http_listen = HostPort{"127.0.0.1", 8080};
     // Nobody routes calls here who would have to learn that they must not.
-    server.host.pre_drain = absl::ZeroDuration();
+    server.host.grpc.pre_drain = absl::ZeroDuration();
   }
   EmbeddedServer::Options server;
   EmbeddedDevices devices;

@@ -7,16 +7,16 @@
 namespace tandem {
 
 GatewayServer::GatewayServer(Options options, const ServiceFrame& frame)
-    : metrics_(frame.metrics),
+    : clock_(frame.clock),
+      metrics_(frame.metrics),
       access_(std::move(options.access), frame.clock, metrics_),
       vision_({.kind = Backend::kVision, .targets = std::move(options.vision)},
               AskVision(), metrics_, &frame.grpc_metrics),
       llm_({.kind = Backend::kLlm, .targets = std::move(options.llm)}, AskLlm(),
            metrics_, &frame.grpc_metrics),
       engine_(std::move(options.engine), frame.clock, vision_, llm_, metrics_),
-      chat_rpc_({engine_, access_, frame.clock, gate_, metrics_}),
-      kserve_rpc_({engine_, access_, frame.clock, gate_, metrics_},
-                  frame.health) {}
+      chat_rpc_(rpc_frame()),
+      kserve_rpc_(rpc_frame(), frame.health) {}
 
 bool GatewayServer::WaitUntilAsked(absl::Duration timeout) const {
   const absl::Time end = absl::Now() + timeout;

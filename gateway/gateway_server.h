@@ -11,6 +11,7 @@
 #include "gateway/chat_engine.h"
 #include "gateway/chat_rpc.h"
 #include "gateway/kserve_rpc.h"
+#include "gateway/rpc_call.h"
 
 namespace tandem {
 
@@ -36,10 +37,13 @@ class GatewayServer {
   // must outlive the host.
   std::vector<GrpcHost::Service> grpc_services();
 
+  // For other protocols on the same engine, behind the same gate.
+  RpcFrame rpc_frame() { return {engine_, access_, clock_, gate_, metrics_}; }
   ChatEngine& engine() { return engine_; }
   AccessControl& access() { return access_; }
 
  private:
+  Clock& clock_;
   GatewayMetrics metrics_;
   CallGate gate_;
   AccessControl access_;

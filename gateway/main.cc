@@ -6,6 +6,7 @@
 #include "common/options.h"
 #include "common/service_main.h"
 #include "common/status_macros.h"
+#include "gateway/gateway_host.h"
 #include "gateway/gateway_server.h"
 
 namespace tandem {
@@ -18,14 +19,13 @@ std::vector<BackendTarget> Targets(const std::vector<std::string>& names) {
 }
 
 absl::Status Serve(const GatewayServer::Options& options,
-                   const GrpcHost::Options& host_options,
+                   const GatewayHost::Options& host_options,
                    const ServiceFrame& frame, StopSignal& stop) {
-  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, {*host_options.listen}));
+  TANDEM_RETURN_IF_ERROR(CheckAccess(options.access, host_options.listeners()));
   GatewayServer server(options, frame);
   stop.Serving();
-  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GrpcHost> host,
-                          GrpcHost::Start(host_options, server.grpc_services(),
-                                          frame.health, frame.grpc_metrics));
+  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<GatewayHost> host,
+                          GatewayHost::Start(host_options, server, frame));
   // Each question has its own deadline, but a name may take long to be looked
   // up; a stop is heard meanwhile.
   std::atomic<bool> stopping = false;
@@ -47,8 +47,9 @@ absl::Status Serve(const GatewayServer::Options& options,
 int Main(int argc, char** argv) {
   std::vector<std::string> vision, llm;
   GatewayServer::Options options;
-  GrpcHost::Options host;
-  host.listen = HostPort{"127.0.0.1", 50051};
+  GatewayHost::Options host;
+  host.grpc.listen = HostPort{"127.0.0.1", 50051};
+  host.http_listen = HostPort{"127.0.0.1", 8080};
   HostPort admin{"127.0.0.1", 9464};
   CommandLine line("tandem-gateway",
                    "What clients talk to: takes chat requests, has a vision "
@@ -64,7 +65,7 @@ int Main(int argc, char** argv) {
   AddGatewayOptions(line, &options.engine);
   AddAccessOptions(line, &options.access);
   line.Group("Network");
-  AddGrpcHostOptions(line, &host);
+  AddGatewayHostOptions(line, &host);
   line.Add("admin-listen", "HOST:PORT", &admin,
            "Plain HTTP for operators: /metrics, /healthz, /readyz.");
   line.Example("tandem-gateway --vision 127.0.0.1:50061 --llm 127.0.0.1:50071");

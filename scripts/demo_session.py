@@ -96,7 +96,8 @@ def start_services(bin_dir, folder, started):
     vision_address = vision.ready().address()
     llm = start("tandem-llm", "--model", str(MODEL), "--vision", vision_address)
     llm_address = llm.ready().address()
-    gateway = start("tandem-gateway", "--vision", vision_address, "--llm", llm_address)
+    gateway = start("tandem-gateway", "--vision", vision_address, "--llm", llm_address,
+                    "--http-listen", "127.0.0.1:0")  # fmt: skip
     gateway_address = gateway.ready().address()
     print(f"vision service  {vision_address}")
     print(f"llm service     {llm_address}")

@@ -316,10 +316,10 @@ TEST_F(HttpChatClientTest, AListOfModelsThatIsNoneIsSaid) {
   EXPECT_TRUE(absl::IsUnauthenticated(client_.FindModel("").status()));
 }
 
-TEST(HttpExchangeTest, ASilentServerIsGivenUpAtTheDeadline) {
+TEST(HttpCallTest, ASilentServerIsGivenUpAtTheDeadline) {
   FakeHttpServer server;
   server.Expect({.hang = true});
-  HttpExchange exchange(server.address());
+  HttpCall exchange(server.address());
   const absl::Status status =
       exchange
           .Send({.target = "/", .timeout = absl::Milliseconds(50)},
@@ -331,11 +331,11 @@ TEST(HttpExchangeTest, ASilentServerIsGivenUpAtTheDeadline) {
   EXPECT_EQ(ErrorReason(status), reason::kDeadlineExceeded);
 }
 
-TEST(HttpExchangeTest, AnAnswerAboveTheBoundIsGivenUp) {
+TEST(HttpCallTest, AnAnswerAboveTheBoundIsGivenUp) {
   FakeHttpServer server;
   server.Expect(
       {.writes = {HttpAnswer("200 OK", "text/plain", std::string(100, 'x'))}});
-  HttpExchange exchange(server.address());
+  HttpCall exchange(server.address());
   const absl::Status status = exchange
                                   .Send({.target = "/", .max_body_bytes = 99},
                                         [](const HttpHead&, absl::string_view) {
@@ -345,7 +345,7 @@ TEST(HttpExchangeTest, AnAnswerAboveTheBoundIsGivenUp) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
 }
 
-TEST(HttpExchangeTest, SaysThatNobodyAnswers) {
+TEST(HttpCallTest, SaysThatNobodyAnswers) {
   // Port 1 is nobody's.
   HttpChatClient client({.host = "127.0.0.1", .port = 1});
   const absl::Status status = client.FindModel("").status();

@@ -53,7 +53,7 @@ class RawConnection {
 };
 
 // One request on a connection of its own.
-inline std::string HttpExchange(int port, absl::string_view request) {
+inline std::string AskHttp(int port, absl::string_view request) {
   RawConnection connection(port);
   connection.Send(request);
   return connection.ReadToEnd();

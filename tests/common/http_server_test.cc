@@ -39,7 +39,7 @@ class HttpServerTest : public testing::Test {
   }
   int port() const { return server_->address().port; }
   std::string Exchange(absl::string_view request) {
-    return HttpExchange(port(), request);
+    return AskHttp(port(), request);
   }
 
   std::unique_ptr<HttpServer> server_;
@@ -174,7 +174,7 @@ class AdminServerTest : public testing::Test {
     admin_ = *std::move(admin);
   }
   std::string Ask(absl::string_view method, absl::string_view path) {
-    return HttpExchange(admin_->address().port,
+    return AskHttp(admin_->address().port,
                         absl::StrCat(method, " ", path,
                                      " HTTP/1.1\r\nConnection: close\r\n\r\n"));
   }

@@ -63,7 +63,7 @@ class StackParityTest : public testing::TestWithParam<ParityCase> {
         std::string(TANDEM_TEST_DATA) + "/models/" + GetParam().model;
     options.model.dtype = "float32";
     options.vision_device = options.llm_device = GetParam().compute.device;
-    options.host.pre_drain = absl::ZeroDuration();
+    options.host.grpc.pre_drain = absl::ZeroDuration();
     auto server = EmbeddedServer::Start(options, frame_.frame());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);

@@ -29,6 +29,8 @@ HANG = 300  # seconds; nothing here takes as long, not even under a sanitizer
 
 # The programs must not read what the caller's shell has set.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TANDEM_")}
+# Of the gateway and `tandem serve`, which would take a fixed port.
+ENVIRONMENT["TANDEM_HTTP_LISTEN"] = "127.0.0.1:0"
 
 
 def synthetic_png(width, height):
@@ -114,6 +116,9 @@ class Program:
 
     def address(self):
         return self.find(r"grpc listens address=(\S+)").group(1)
+
+    def http(self):
+        return self.find(r"http listens address=(\S+)").group(1)
 
     def admin(self):
         return self.find(r"admin listens address=(\S+)").group(1)

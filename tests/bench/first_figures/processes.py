@@ -34,7 +34,8 @@ class Service:
                 [*command, *listen, "--pre-drain", "0s"],
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                env={**os.environ, "OMP_NUM_THREADS": str(threads),
+                     "TANDEM_HTTP_LISTEN": "127.0.0.1:0"},  # fmt: skip
             )
         self.address = self.wait_for(r"grpc listens.*address=(\S+)").group(1)
         self.wait_for(r"INFO\s+ready\b")

@@ -1,4 +1,4 @@
-#include "cli/http_exchange.h"
+#include "cli/http_call.h"
 
 #include <algorithm>
 #include <chrono>
@@ -76,7 +76,7 @@ HttpHead HeadOf(const Parser::value_type& message) {
 
 // One call's socket and what bounds it. All of it is used on the thread that
 // calls Send; Cancel posts to it.
-class HttpExchange::Connection {
+class HttpCall::Connection {
  public:
   Connection(const HostPort& server, const HttpCall& call)
       : server_(server), call_(call), end_(In(call.timeout)) {}
@@ -230,11 +230,11 @@ class HttpExchange::Connection {
   Parser parser_;
 };
 
-HttpExchange::HttpExchange(HostPort server) : server_(std::move(server)) {}
-HttpExchange::~HttpExchange() = default;
+HttpCall::HttpCall(HostPort server) : server_(std::move(server)) {}
+HttpCall::~HttpCall() = default;
 
-absl::StatusOr<HttpHead> HttpExchange::Send(const HttpCall& call,
-                                            const OnBody& on_body) {
+absl::StatusOr<HttpHead> HttpCall::Send(const HttpCall& call,
+                                        const OnBody& on_body) {
   try {
     Connection connection(server_, call);
     SetRunning(&connection);
@@ -245,12 +245,12 @@ absl::StatusOr<HttpHead> HttpExchange::Send(const HttpCall& call,
   }
 }
 
-void HttpExchange::SetRunning(Connection* connection) {
+void HttpCall::SetRunning(Connection* connection) {
   absl::MutexLock lock(&mutex_);
   running_ = connection;
 }
 
-void HttpExchange::Cancel() {
+void HttpCall::Cancel() {
   absl::MutexLock lock(&mutex_);
   if (running_ != nullptr) running_->Cancel();
 }
