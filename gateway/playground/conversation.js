@@ -6,10 +6,11 @@ import { mebibytes } from './dom.js';
 
 let nextId = 1;
 
-// `answer.state`: "waiting" until the first text, "writing", then "done",
-// "stopped" or "failed".
+// `seen`, `grids`: the pictures of its request, those of the history too, and
+// their tiles. `answer.state`: "waiting" until the first text, "writing", then
+// "done", "stopped" or "failed".
 export function newTurn(text, pictures) {
-  return { id: nextId++, text, pictures, answer: newAnswer() };
+  return { id: nextId++, text, pictures, answer: newAnswer(), seen: [], grids: [] };
 }
 
 export function newAnswer() {
@@ -25,14 +26,12 @@ export function picturesOf(turns) {
   return turns.flatMap((turn) => turn.pictures);
 }
 
-// The request's messages: every told turn, and the last one as the question.
+// The request's messages: told turns, and the last one as the question.
 export function messagesOf(turns, { systemText, detail, maxTiles }) {
   const messages = systemText ? [{ role: 'system', content: systemText }] : [];
   turns.forEach((turn, index) => {
-    const isQuestion = index === turns.length - 1;
-    if (!isQuestion && !isTold(turn)) return;
     messages.push({ role: 'user', content: contentOf(turn, detail, maxTiles) });
-    if (!isQuestion) messages.push({ role: 'assistant', content: turn.answer.text });
+    if (index < turns.length - 1) messages.push({ role: 'assistant', content: turn.answer.text });
   });
   return messages;
 }

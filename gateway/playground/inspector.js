@@ -1,5 +1,5 @@
-// The panel's first page: tiles, stages and tokens of one turn, or the tiles of
-// pictures that are not asked about yet.
+// The panel's first page: tiles, stages and tokens of one request, or the tiles
+// of pictures that are not asked about yet.
 
 import { byId, count, element, milliseconds, plural } from './dom.js';
 import { countTiles } from './tile_grid.js';
@@ -41,19 +41,15 @@ export function inspect(pictures, grids, answer, model) {
 
 function seen(picture, grid, { tileSize, tokensPerTile }) {
   const tiles = countTiles(grid);
-  const tokens = tokensPerTile ? `, ${plural(tiles * tokensPerTile, 'token')}` : '';
-  const cut = grid.columns * grid.rows;
-  const figures = [figure(picture, grid, widthOfTiles, cut > 1 ? `${grid.columns} × ${grid.rows} tiles of ${tileSize} px` : `1 tile of ${tileSize} px`)];
-  if (cut > 1) figures.push(figure(picture, { columns: 1, rows: 1 }, widthOfThumbnail, 'Thumbnail'));
+  const what = tiles > 1 ? `${grid.columns} × ${grid.rows} tiles` : 'One tile';
+  const figures = [drawTiles(picture.preview, grid, widthOfTiles, what)];
+  if (tiles > 1) figures.push(drawTiles(picture.preview, { columns: 1, rows: 1 }, widthOfThumbnail, 'Thumbnail'));
   return element('div', { class: 'seen', 'data-grid': `${grid.columns}x${grid.rows}`, 'data-tiles': tiles },
     element('p', { class: 'name' }, element('span', { title: picture.name }, picture.name),
       element('span', {}, `${count(picture.width)} × ${count(picture.height)} px`)),
     element('div', { class: 'tile-row' }, figures),
-    element('p', { class: 'sum' }, `${plural(tiles, 'tile')}${tokens}`));
-}
-
-function figure(picture, grid, widest, caption) {
-  return element('figure', {}, drawTiles(picture.preview, grid, widest, caption), element('figcaption', {}, caption));
+    element('p', { class: 'sum' }, `${what} of ${tileSize} px`, tiles > 1 ? ' and a thumbnail' : '',
+      tokensPerTile ? ` · ${plural(tiles * tokensPerTile, 'token')}` : ''));
 }
 
 // Every tile is square, whatever part of the picture it shows: the picture is
@@ -88,7 +84,7 @@ function showTimings({ usage, timings }) {
   byId('spentFigures').replaceChildren(
     fact('Total', milliseconds(timings.total)),
     fact('First token', milliseconds(timings.time_to_first_token)),
-    fact('Tokens a second', rate ? rate.toFixed(rate < 100 ? 1 : 0) : '–'));
+    fact('Tokens/s', rate ? rate.toFixed(rate < 100 ? 1 : 0) : '–'));
   const sum = stages.reduce((total, [name]) => total + (timings[name] ?? 0), 0);
   const whole = Math.max(sum, timings.total ?? 0, 0.001);
   let start = 0;

@@ -113,13 +113,14 @@ async function answer(turn) {
   running = new AbortController();
   const { signal } = running;
   turn.answer.model = settings.model;
-  turn.grids = gridsOf(toldTurns(turns.slice(0, -1)), turn.pictures);
+  const asked = [...toldTurns(turns.slice(0, -1)), turn];
+  turn.seen = picturesOf(asked);
+  turn.grids = planTiles(turn.seen, tiling());
   composer.setBusy(true);
   say('Answering');
   select(turn, false);
   update(turn);
-  const before = turns.slice(0, -1);
-  const body = { ...settings.sampling(), messages: messagesOf([...before, turn], settings) };
+  const body = { ...settings.sampling(), messages: messagesOf(asked, settings) };
   try {
     const result = await streamAnswer(body, { key: settings.key, signal, onText: (text) => write(turn, text) });
     finish(turn, 'done', result);
@@ -159,7 +160,7 @@ function finish(turn, state, result) {
 
 function update(turn) {
   if (!turns.includes(turn)) return;
-  transcript.update(turn, turn === turns.at(-1), sumOfTiles(turn.grids ?? []));
+  transcript.update(turn, turn === turns.at(-1), sumOfTiles(turn.grids));
   const isEmpty = turns.length === 0;
   byId('welcome').hidden = !isEmpty;
   byId('newConversation').disabled = isEmpty;
@@ -210,7 +211,7 @@ function select(turn, opens) {
   selected = turn;
   transcript.select(turn);
   if (turn) {
-    inspect(turn.pictures, turn.grids ?? [], isRunning(turn) ? null : turn.answer, tiling());
+    inspect(turn.seen, turn.grids, isRunning(turn) ? null : turn.answer, tiling());
   } else {
     inspect(composer.pictures, gridsOf(toldTurns(turns), composer.pictures), null, tiling());
   }

@@ -128,9 +128,9 @@ class Browser:
         return reply["result"].get("value")
 
     def until(self, expression):
-        """The expression's first value that is true."""
+        """The expression's first value that is true; true for a node."""
         deadline = time.monotonic() + HANG
-        while not (value := self.evaluate(expression)):
+        while not (value := self.evaluate(f"(value => value instanceof Node || value)({expression})")):
             if time.monotonic() > deadline:
                 raise BrowserError(f"never: {expression}\n{self.evaluate('document.body.innerText')}\n{self.troubles}")
             time.sleep(0.02)
