@@ -77,11 +77,11 @@ function showServed(state, text) {
   byId('servedText').textContent = text;
 }
 
-function onSettings(event) {
+function onSettings(field) {
   if (servedModel()) showServed('ready', settings.model);
   composer.update();
   select(selected, false);
-  if (event?.target.id === 'apiKey') {
+  if (field === 'apiKey') {
     clearTimeout(lookTimer);
     lookTimer = setTimeout(lookForModels, 400);
   }

@@ -29,15 +29,16 @@ function store(storage, name, value) {
 }
 
 export class Settings {
-  // `onChange()` after every change of a person's.
+  // `onChange(id)` after every change of a person's; the id of its field, if
+  // it was one.
   constructor(onChange) {
     this.form = byId('settings');
     this.wantedModel = '';
     this.restore();
     this.form.addEventListener('submit', (event) => event.preventDefault());
-    this.form.addEventListener('input', () => {
+    this.form.addEventListener('input', ({ target }) => {
       this.keep();
-      onChange();
+      onChange(target.id);
     });
     byId('resetSettings').addEventListener('click', () => {
       const { value: key } = byId('apiKey');

@@ -115,6 +115,9 @@ class Browser:
     def appearance(self, scheme):
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
+    def set_offline(self, offline):
+        self.call("Network.emulateNetworkConditions", offline=offline, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+
     def open(self, address):
         self.call("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
@@ -161,8 +164,9 @@ class Browser:
     def drop(self, *paths):
         """Files dragged from a desktop onto the middle of the page."""
         data = {"items": [], "files": [str(pathlib.Path(path).resolve()) for path in paths], "dragOperationsMask": 1}
+        x, y = self.evaluate("[innerWidth / 2, innerHeight / 2]")
         for kind in ("dragEnter", "dragOver", "drop"):
-            self.call("Input.dispatchDragEvent", type=kind, x=400, y=300, data=data)
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def choose(self, selector, *paths):
         """Files for an <input type=file>."""

@@ -91,7 +91,7 @@ class TalkTest(PageTest):
         self.assertEqual(self.count(".seen canvas"), 2)
         self.assertEqual(self.count("#stages tr.some .bar"), 9)
         widths = self.evaluate("[...document.querySelectorAll('.bar')].map((bar) => parseFloat(bar.style.width))")
-        self.assertAlmostEqual(sum(widths), 100, places=3)
+        self.assertTrue(99 < sum(widths) <= 100, widths)
         self.assertIn("3,391", self.text("#usage"))
         self.assert_calm()
 
@@ -142,7 +142,7 @@ class TalkTest(PageTest):
         self.browser.press("Escape")
         self.until("document.querySelector('.below').innerText.includes('Stopped')")
         self.assertTrue(self.server.aborted.wait(60))
-        self.assertEqual(self.text(".answer .text"), "A yellow")
+        self.assertEqual(self.evaluate("document.querySelector('.answer .text').textContent"), "A yellow ")
         self.assertTrue(self.evaluate("document.activeElement.id === 'question'"))
         self.server.gate = None
         self.ask("Go on", answers=1)
@@ -311,14 +311,16 @@ class PicturesTest(PageTest):
 
     def test_many_pictures_share_the_tiles_of_a_request(self):
         wide = [{"width": 1600, "height": 1200}] * 8
+        square = [{"width": 2000, "height": 2000}]
         for pictures, detail, most, wanted in (
             (wide[:1], "auto", 12, [13]),
             (wide[:4], "auto", 12, [13] * 4),
-            (wide[:5], "auto", 12, [13] * 4 + [13]),
+            (wide[:5], "auto", 12, [7] * 5),
             (wide, "auto", 12, [7] * 8),
             (wide[:1], "low", 12, [1]),
             (wide[:1], "auto", 40, [13]),
-            (wide[:1], "high", 24, [21]),
+            (square, "auto", 24, [10]),
+            (square, "high", 24, [17]),
         ):
             got = self.evaluate(
                 "import('/playground/tile_grid.js').then(({planTiles, countTiles}) =>"
@@ -388,8 +390,8 @@ class ErrorsTest(PageTest):
         self.assertIn("connection_lost", self.trouble())
 
     def test_a_server_that_is_gone_is_told_and_the_question_kept(self):
-        self.server.server.server_close()
-        self.server.server.shutdown()
+        self.browser.set_offline(True)
+        self.addCleanup(self.browser.set_offline, False)
         self.ask("Hello")
         self.assertIn("The server cannot be reached", self.trouble())
         self.assertEqual(self.text(".question .text"), "Hello")

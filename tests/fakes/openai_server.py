@@ -120,10 +120,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("connection", "close")
         self.end_headers()
-        pieces = self.fake.pieces
+        pieces, gate = self.fake.pieces, self.fake.gate
         for number, piece in enumerate(pieces):
-            if self.fake.gate and number == len(pieces) - 1:
-                while not self.fake.gate.wait(0.05):
+            if gate and number == len(pieces) - 1:
+                while not gate.wait(0.05):
                     self._write(b": keep-alive\n\n")
             self._chunk([{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
         if self.fake.is_cut:
