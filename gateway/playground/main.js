@@ -118,6 +118,7 @@ async function answer(turn) {
   turn.grids = planTiles(turn.seen, tiling());
   composer.setBusy(true);
   say('Answering');
+  if (!settings.form.contains(document.activeElement)) panel.show('inspectTab');
   select(turn, false);
   update(turn);
   const body = { ...settings.sampling(), messages: messagesOf(asked, settings) };
@@ -206,7 +207,7 @@ function showEmptiness() {
 
 // ---- Around them ----
 
-// Shows a turn in the panel; `opens`: brings the panel up where it is hidden.
+// Shows a turn on the panel's first page; `opens`: brings that page up.
 function select(turn, opens) {
   selected = turn;
   transcript.select(turn);
@@ -216,7 +217,6 @@ function select(turn, opens) {
     inspect(composer.pictures, gridsOf(toldTurns(turns), composer.pictures), null, tiling());
   }
   if (opens) panel.open('inspectTab');
-  else if (turn) panel.show('inspectTab');
 }
 
 async function copy(turn, button) {
@@ -283,4 +283,5 @@ followAppearance(document.querySelectorAll('input[name="appearance"]'));
 showExamples();
 composer.update();
 lookForModels();
-composer.question.focus();
+// Where typing needs no keyboard on the screen.
+if (window.matchMedia('(pointer: fine)').matches) composer.question.focus();

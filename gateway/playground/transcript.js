@@ -96,7 +96,7 @@ export class Transcript {
     const buttons = [];
     if (answer.text) buttons.push(this.button('copy', 'Copy', (event) => this.actions.copy(turn, event.currentTarget)));
     if (isLast) {
-      buttons.push(this.button('again', 'Regenerate', () => this.actions.regenerate(turn)));
+      if (!answer.error) buttons.push(this.button('again', 'Regenerate', () => this.actions.regenerate(turn)));
       buttons.push(this.button('pencil', 'Edit question', () => this.actions.edit(turn)));
     }
     if (answer.state === 'stopped') buttons.push(element('span', { class: 'said' }, isTold(turn) ? 'Stopped' : 'Stopped before the first word'));

@@ -505,6 +505,16 @@ class LookTest(PageTest):
         self.browser.press("Escape")
         self.until("!document.querySelector('#panel').checkVisibility({visibilityProperty: true})")
 
+    def test_the_settings_stay_open_while_they_are_changed(self):
+        self.ask("Hello", answers=1)
+        self.browser.click("#settingsTab")
+        self.browser.click("#seed")
+        self.browser.write("12")
+        self.assertTrue(self.evaluate("document.querySelector('#seed').checkVisibility()"))
+        self.ask("Hello", answers=2)
+        self.assertEqual(self.last_body()["seed"], 12)
+        self.assertTrue(self.evaluate("document.querySelector('#spent').checkVisibility()"))
+
     def test_settings_outlive_the_page(self):
         self.set("temperature", "0.25")
         self.set("systemText", "Be brief.")
