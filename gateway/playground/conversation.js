@@ -52,7 +52,9 @@ function contentOf({ text, pictures }, detail, maxTiles) {
 export const toldTurns = (turns) => turns.filter(isTold);
 
 // Why `pictures` cannot be asked about after `turns`; empty when they can.
-export function refusalOf(turns, pictures) {
+// `readsPictures`: the model does.
+export function refusalOf(turns, pictures, readsPictures) {
+  if (pictures.length > 0 && !readsPictures) return 'This model reads no pictures.';
   const all = [...picturesOf(toldTurns(turns)), ...pictures];
   if (all.length > maxPictures) {
     return `That would be ${all.length} pictures; a conversation may have ${maxPictures}.`;

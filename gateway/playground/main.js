@@ -33,7 +33,7 @@ const transcript = new Transcript({
 });
 const composer = new Composer({
   send: ask,
-  refusal: (pictures) => refusalOf(turns, pictures),
+  refusal: (pictures) => refusalOf(turns, pictures, servedModel()?.tandem?.accepts_images !== false),
   gridsOf: (pictures) => gridsOf(toldTurns(turns), pictures),
   tokensPerTile: () => tiling().tokensPerTile,
   isUpright: () => /hf/i.test(servedModel()?.tandem?.profile ?? ''),

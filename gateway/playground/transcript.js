@@ -116,7 +116,7 @@ export class Transcript {
     const { error } = turn.answer;
     nodes.trouble.hidden = !error;
     if (!error || nodes.shownError === error) {
-      if (error && !isLast) nodes.trouble.querySelector('div').hidden = true;
+      if (error) nodes.trouble.querySelector('div').hidden = !isLast;
       return;
     }
     nodes.shownError = error;

@@ -266,6 +266,12 @@ class PicturesTest(PageTest):
         self.ask("What are they?", answers=1)
         self.assertEqual(len(self.last_body()["messages"][0]["content"]), 3)
 
+    def test_a_model_that_reads_no_pictures_is_given_none(self):
+        self.server.model["tandem"]["accepts_images"] = False
+        self.open()
+        self.browser.drop(PICTURES / "heart.png")
+        self.assert_refused("This model reads no pictures.")
+
     def test_a_file_that_is_no_picture_is_refused_by_name(self):
         self.browser.drop(GRIDS)
         self.assert_refused("tile_grids.json is no JPEG, PNG, WebP or BMP picture.")

@@ -4,6 +4,7 @@ The gateway's part of the OpenAI API in so far as the page uses it: /v1/models
 and streamed /v1/chat/completions. Keeps every request that it got.
 """
 
+import copy
 import http.server
 import json
 import pathlib
@@ -35,6 +36,7 @@ class FakeOpenAiServer:
     """What the next answers are is set by its members, from the test's thread."""
 
     def __init__(self):
+        self.model = copy.deepcopy(MODEL)
         self.pieces = ["A ", "yellow ", "star."]
         self.refusal = None  # (status, error object, headers) instead of an answer
         self.failure = None  # an error object after the pieces
@@ -44,8 +46,7 @@ class FakeOpenAiServer:
         self.requests = []  # (path, headers, body)
         self.aborted = threading.Event()  # a client left within an answer
         handler = type("Handler", (_Handler,), {"fake": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
         self.address = "127.0.0.1:%d" % self.server.server_address[1]
@@ -61,6 +62,13 @@ class FakeOpenAiServer:
         return [body for path, _, body in self.requests if path.endswith("/chat/completions")]
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # a browser may leave at any time
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     fake = None
     protocol_version = "HTTP/1.1"
@@ -72,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/models":
             self._keep(None)
             if self._is_let_in():
-                self._send(200, {"object": "list", "data": [MODEL]})
+                self._send(200, {"object": "list", "data": [self.fake.model]})
             return
         name = "index.html" if self.path == "/" else self.path.removeprefix("/playground/")
         file = PAGE / name
