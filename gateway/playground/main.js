@@ -73,6 +73,7 @@ async function lookForModels() {
 }
 
 function showServed(state, text) {
+  if (state === 'failed' && byId('servedText').textContent !== text) say(text);
   byId('served').dataset.state = state;
   byId('servedText').textContent = text;
 }

@@ -113,13 +113,25 @@ class Browser:
     # ---- what a person does ----
 
     def resize(self, width, height, scale=1, is_phone=False):
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=is_phone)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=is_phone,
+        )
 
     def appearance(self, scheme):
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def set_offline(self, offline):
-        self.call("Network.emulateNetworkConditions", offline=offline, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        self.call(
+            "Network.emulateNetworkConditions",
+            offline=offline,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
 
     def open(self, address):
         self.call("Page.navigate", url=address)
@@ -127,10 +139,14 @@ class Browser:
 
     def evaluate(self, expression):
         """A JavaScript expression's value; promises are waited for."""
-        reply = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True)
+        reply = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
+        )
         if "exceptionDetails" in reply:
             details = reply["exceptionDetails"]
-            raise BrowserError(f"{expression}: {details.get('exception', {}).get('description', details['text'])}")
+            raise BrowserError(
+                f"{expression}: {details.get('exception', {}).get('description', details['text'])}"
+            )
         return reply["result"].get("value")
 
     def until(self, expression):
@@ -138,7 +154,9 @@ class Browser:
         deadline = time.monotonic() + HANG
         while not (value := self.evaluate(f"(value => value instanceof Node || value)({expression})")):
             if time.monotonic() > deadline:
-                raise BrowserError(f"never: {expression}\n{self.evaluate('document.body.innerText')}\n{self.troubles}")
+                raise BrowserError(
+                    f"never: {expression}\n{self.evaluate('document.body.innerText')}\n{self.troubles}"
+                )
             time.sleep(0.02)
         return value
 
@@ -161,20 +179,35 @@ class Browser:
     def press(self, key, shift=False):
         code, number, text = KEYS[key]
         common = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": 8 if shift else 0}
-        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **common, **({"text": text} if text else {}))
+        self.call(
+            "Input.dispatchKeyEvent",
+            type="keyDown" if text else "rawKeyDown",
+            **common,
+            **({"text": text} if text else {}),
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def drop(self, *paths):
         """Files dragged from a desktop onto the middle of the page."""
-        data = {"items": [], "files": [str(pathlib.Path(path).resolve()) for path in paths], "dragOperationsMask": 1}
+        data = {
+            "items": [],
+            "files": [str(pathlib.Path(path).resolve()) for path in paths],
+            "dragOperationsMask": 1,
+        }
         x, y = self.evaluate("[innerWidth / 2, innerHeight / 2]")
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def choose(self, selector, *paths):
         """Files for an <input type=file>."""
-        node = self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")["result"]["objectId"]
-        self.call("DOM.setFileInputFiles", objectId=node, files=[str(pathlib.Path(path).resolve()) for path in paths])
+        node = self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")[
+            "result"
+        ]["objectId"]
+        self.call(
+            "DOM.setFileInputFiles",
+            objectId=node,
+            files=[str(pathlib.Path(path).resolve()) for path in paths],
+        )
 
     def screenshot(self, path):
         self.evaluate("document.fonts.ready.then(() => new Promise(requestAnimationFrame))")

@@ -77,7 +77,10 @@ class PageTest(unittest.TestCase):
         """Nothing was logged as an error, and no other host was asked."""
         self.assertEqual(self.browser.troubles, [])
         for address in self.browser.addresses:
-            self.assertTrue(address.startswith((f"http://{self.server.address}/", f"blob:http://{self.server.address}/")), address)
+            self.assertTrue(
+                address.startswith((f"http://{self.server.address}/", f"blob:http://{self.server.address}/")),
+                address,
+            )
 
 
 class TalkTest(PageTest):
@@ -90,7 +93,9 @@ class TalkTest(PageTest):
         self.assertEqual(self.evaluate("document.querySelector('.seen').dataset.grid"), "4x3")
         self.assertEqual(self.count(".seen canvas"), 2)
         self.assertEqual(self.count("#stages tr.some .bar"), 9)
-        widths = self.evaluate("[...document.querySelectorAll('.bar')].map((bar) => parseFloat(bar.style.width))")
+        widths = self.evaluate(
+            "[...document.querySelectorAll('.bar')].map((bar) => parseFloat(bar.style.width))"
+        )
         self.assertTrue(99 < sum(widths) <= 100, widths)
         self.assertIn("3,391", self.text("#usage"))
         self.assert_calm()
@@ -199,7 +204,9 @@ class TalkTest(PageTest):
         self.assertEqual(self.last_body()["messages"][0]["content"][1]["text"], "What is it? Really?")
 
     def test_an_answer_is_copied(self):
-        self.browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+        self.browser.call(
+            "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"]
+        )
         self.ask("What is it?", answers=1)
         self.browser.click("[aria-label='Copy']")
         self.until("document.querySelector('.below').innerText.includes('Copied')")
@@ -219,7 +226,9 @@ class TalkTest(PageTest):
         self.set("apiKey", "secret-key")
         self.attach(PICTURES / "heart.png")
         self.ask("What is it?", answers=1)
-        self.evaluate("URL.createObjectURL = (made => blob => (window.exported = blob, made.call(URL, blob)))(URL.createObjectURL)")
+        self.evaluate(
+            "URL.createObjectURL = (made => blob => (window.exported = blob, made.call(URL, blob)))(URL.createObjectURL)"
+        )
         self.browser.call("Browser.setDownloadBehavior", behavior="deny")
         self.browser.click("#export")
         text = self.evaluate("window.exported.text()")
@@ -249,7 +258,9 @@ class PicturesTest(PageTest):
         for name in ("jpeg_300x200.jpg", "png_700x300.png", "webp_640x480.webp", "bmp_rgb_64x48.bmp"):
             self.attach(IMAGES / name)
         self.ask("What are they?", answers=1)
-        kinds = [part["image_url"]["url"].split(";")[0] for part in self.last_body()["messages"][0]["content"][:4]]
+        kinds = [
+            part["image_url"]["url"].split(";")[0] for part in self.last_body()["messages"][0]["content"][:4]
+        ]
         self.assertEqual(kinds, ["data:image/jpeg", "data:image/png", "data:image/webp", "data:image/bmp"])
 
     def test_pictures_are_chosen_pasted_and_removed(self):
@@ -383,7 +394,12 @@ class ErrorsTest(PageTest):
             self.assertIn(f"HTTP {status}", said)
 
     def test_a_failure_within_an_answer_keeps_what_came(self):
-        self.server.failure = {"message": "the decoder is gone", "type": "server_error", "param": None, "code": "peer_lost"}
+        self.server.failure = {
+            "message": "the decoder is gone",
+            "type": "server_error",
+            "param": None,
+            "code": "peer_lost",
+        }
         self.ask("Hello")
         self.assertIn("The answer broke off", self.trouble())
         self.assertIn("peer_lost", self.trouble())
@@ -456,7 +472,9 @@ class LookTest(PageTest):
         self.ask("What is it?", answers=1)
         self.server.refusal = (500, {"message": "no"}, {})
         self.ask("What is it?")
-        self.until("document.querySelector('.trouble')?.checkVisibility() || document.querySelectorAll('.trouble:not([hidden])').length")
+        self.until(
+            "document.querySelector('.trouble')?.checkVisibility() || document.querySelectorAll('.trouble:not([hidden])').length"
+        )
         for scheme in ("light", "dark"):
             self.browser.appearance(scheme)
             for tab in ("#settingsTab", "#inspectTab"):
@@ -494,7 +512,10 @@ class LookTest(PageTest):
         for _ in range(30):
             self.browser.press("Tab")
             reached.add(self.evaluate("document.activeElement.id || document.activeElement.className"))
-        self.assertLessEqual({"question", "attach", "newConversation", "export", "togglePanel", "inspectTab", "summary"}, reached)
+        self.assertLessEqual(
+            {"question", "attach", "newConversation", "export", "togglePanel", "inspectTab", "summary"},
+            reached,
+        )
 
     def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_panel_is_a_sheet(self):
         self.browser.resize(360, 740, 2, is_phone=True)
@@ -504,7 +525,9 @@ class LookTest(PageTest):
         self.attach(PICTURES / "star_and_circle.png")
         self.ask("What is it?", answers=1)
         self.assertTrue(self.evaluate(fits))
-        self.assertFalse(self.evaluate("document.querySelector('#panel').checkVisibility({visibilityProperty: true})"))
+        self.assertFalse(
+            self.evaluate("document.querySelector('#panel').checkVisibility({visibilityProperty: true})")
+        )
         self.browser.click(".summary")
         self.until("document.querySelector('#seen').checkVisibility({visibilityProperty: true})")
         self.assertTrue(self.evaluate(fits))
@@ -535,7 +558,9 @@ class LookTest(PageTest):
 
     def test_what_the_model_sees_follows_the_model_and_the_settings(self):
         self.attach(PICTURES / "star_and_circle.png")
-        self.assertEqual(self.text("#draftFacts"), f"13 tiles, {13 * MODEL['tandem']['tokens_per_tile']:,} tokens")
+        self.assertEqual(
+            self.text("#draftFacts"), f"13 tiles, {13 * MODEL['tandem']['tokens_per_tile']:,} tokens"
+        )
         self.set("maxTiles", "2")
         self.assertEqual(self.text("#draftFacts"), "1 tile, 256 tokens")
         self.set("maxTiles", "")

@@ -88,7 +88,9 @@ class PlaygroundTest(TandemTest):
     def test_the_examples_are_what_the_demo_model_knows(self):
         self.visit(DEMO / "weights")
         self.keep("playground-welcome")
-        self.browser.evaluate("(document.querySelector('#temperature').value = 0, document.querySelector('#temperature').dispatchEvent(new Event('input', {bubbles: true})))")
+        self.browser.evaluate(
+            "(document.querySelector('#temperature').value = 0, document.querySelector('#temperature').dispatchEvent(new Event('input', {bubbles: true})))"
+        )
         self.browser.click("#examples li:nth-child(2) button")
         self.browser.until("document.querySelectorAll('#attached li').length === 1")
         self.assertIn("three red circles", self.ask("", answers=1))
@@ -108,7 +110,9 @@ class PlaygroundTest(TandemTest):
 
     def test_a_refusal_is_told_in_words(self):
         self.visit(self.endless_model(), "--dtype", "float32")
-        self.browser.evaluate("(document.querySelector('#maxTokens').value = 1000000, document.querySelector('#maxTokens').dispatchEvent(new Event('input', {bubbles: true})))")
+        self.browser.evaluate(
+            "(document.querySelector('#maxTokens').value = 1000000, document.querySelector('#maxTokens').dispatchEvent(new Event('input', {bubbles: true})))"
+        )
         self.ask("Hello")
         self.browser.until("document.querySelector('.trouble')?.checkVisibility()")
         said = self.browser.evaluate("document.querySelector('.trouble').innerText")

@@ -18,8 +18,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob:; connect-src 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; " "img-src 'self' blob:; connect-src 'self'"
 )
 MODEL = {
     "id": "fake-model", "object": "model", "created": 1, "owned_by": "tandem", "max_model_len": 32768,
@@ -87,7 +86,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "/" in name or not file.is_file():
             self._send(404, {"error": {"message": "no such path", "type": "invalid_request_error"}})
             return
-        self._send(200, file.read_bytes(), {"content-type": TYPES[file.suffix], "content-security-policy": POLICY})
+        self._send(
+            200, file.read_bytes(), {"content-type": TYPES[file.suffix], "content-security-policy": POLICY}
+        )
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -110,14 +111,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _is_let_in(self):
         if self.fake.key is None or self.headers["authorization"] == f"Bearer {self.fake.key}":
             return True
-        error = {"message": "the API key is missing or unknown", "type": "authentication_error", "code": "invalid_api_key"}
+        error = {
+            "message": "the API key is missing or unknown",
+            "type": "authentication_error",
+            "code": "invalid_api_key",
+        }
         self._send(401, {"error": error})
         return False
 
     def _send(self, status, body, headers=None):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {"content-type": "application/json", "x-request-id": "fake-1", **(headers or {})}.items():
+        for name, value in {
+            "content-type": "application/json",
+            "x-request-id": "fake-1",
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -146,7 +155,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._event("[DONE]")
 
     def _chunk(self, choices, **more):
-        self._event(json.dumps({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": choices, **more}))
+        self._event(
+            json.dumps({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": choices, **more})
+        )
 
     def _event(self, data):
         self._write(f"data: {data}\n\n".encode())
