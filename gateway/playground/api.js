@@ -5,7 +5,10 @@ import { readEvents } from './sse.js';
 // What went wrong: `status` of HTTP (0: no answer came), `code` and `message`
 // as the server says them, `retryAfterMs` where it names a delay.
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = '', param = '', retryAfterMs = 0, requestId = '' } = {}) {
+  constructor(
+    message,
+    { status = 0, code = '', param = '', retryAfterMs = 0, requestId = '' } = {},
+  ) {
     super(message);
     Object.assign(this, { status, code, param, retryAfterMs, requestId });
   }
@@ -30,7 +33,11 @@ async function errorOf(response) {
   };
   try {
     const { error } = await response.json();
-    return new ApiError(error.message, { ...details, code: error.code ?? error.type ?? '', param: error.param ?? '' });
+    return new ApiError(error.message, {
+      ...details,
+      code: error.code ?? error.type ?? '',
+      param: error.param ?? '',
+    });
   } catch {
     return new ApiError(`The server answered ${response.status}.`, details);
   }
@@ -66,10 +73,16 @@ export async function streamAnswer(body, { key, signal, onText }) {
     await readChunks(response.body, result, onText);
   } catch (error) {
     if (error.name === 'AbortError' || error instanceof ApiError) throw error;
-    throw new ApiError('The connection was lost within the answer.', { code: 'connection_lost', ...result });
+    throw new ApiError('The connection was lost within the answer.', {
+      code: 'connection_lost',
+      ...result,
+    });
   }
   if (!result.finishReason) {
-    throw new ApiError('The answer broke off before its end.', { code: 'connection_lost', ...result });
+    throw new ApiError('The answer broke off before its end.', {
+      code: 'connection_lost',
+      ...result,
+    });
   }
   return result;
 }
@@ -80,7 +93,11 @@ async function readChunks(stream, result, onText) {
     const chunk = JSON.parse(data);
     if (chunk.error) {
       const { message, code, type } = chunk.error;
-      throw new ApiError(message, { status: 200, code: code ?? type ?? '', requestId: result.requestId });
+      throw new ApiError(message, {
+        status: 200,
+        code: code ?? type ?? '',
+        requestId: result.requestId,
+      });
     }
     const choice = chunk.choices?.[0];
     if (choice?.delta?.content) onText(choice.delta.content);

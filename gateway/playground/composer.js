@@ -136,18 +136,42 @@ export class Composer {
     byId('send').disabled = this.question.value.trim() === '' && this.pictures.length === 0;
     const grids = this.host.gridsOf(this.pictures);
     byId('attached').hidden = this.pictures.length === 0;
-    byId('attached').replaceChildren(...this.pictures.map((picture, index) => this.thumbnail(picture, grids[index])));
+    byId('attached').replaceChildren(
+      ...this.pictures.map((picture, index) => this.thumbnail(picture, grids[index])),
+    );
     const tiles = grids.reduce((sum, grid) => sum + countTiles(grid), 0);
     const tokens = tiles * this.host.tokensPerTile();
-    byId('draftFacts').textContent = tiles === 0 ? '' : `${plural(tiles, 'tile')}${tokens ? `, ${plural(tokens, 'token')}` : ''}`;
+    byId('draftFacts').textContent =
+      tiles === 0 ? '' : `${plural(tiles, 'tile')}${tokens ? `, ${plural(tokens, 'token')}` : ''}`;
   }
 
   thumbnail(picture, grid) {
     const { name, thumbnailUrl } = picture;
-    return element('li', {},
-      element('button', { type: 'button', class: 'look', 'aria-label': `What the model sees of ${name}`, onclick: () => this.host.look(true) },
-        element('img', { src: thumbnailUrl, alt: name, title: name })),
+    return element(
+      'li',
+      {},
+      element(
+        'button',
+        {
+          type: 'button',
+          class: 'look',
+          'aria-label': `What the model sees of ${name}`,
+          onclick: () => this.host.look(true),
+        },
+        element('img', { src: thumbnailUrl, alt: name, title: name }),
+      ),
       element('span', { class: 'tiles' }, plural(countTiles(grid), 'tile')),
-      element('button', { type: 'button', class: 'round remove', 'aria-label': `Remove ${name}`, title: 'Remove', onclick: () => this.remove(picture) }, icon('cross')));
+      element(
+        'button',
+        {
+          type: 'button',
+          class: 'round remove',
+          'aria-label': `Remove ${name}`,
+          title: 'Remove',
+          onclick: () => this.remove(picture),
+        },
+        icon('cross'),
+      ),
+    );
   }
 }

@@ -70,7 +70,15 @@ export function refusalOf(turns, pictures, readsPictures) {
 export function exported(turns, settings) {
   const { key: _, ...kept } = settings;
   const plain = turns.map(({ text, pictures, answer }) => ({
-    question: { text, pictures: pictures.map(({ name, width, height, dataUrl }) => ({ name, width, height, url: dataUrl })) },
+    question: {
+      text,
+      pictures: pictures.map(({ name, width, height, dataUrl }) => ({
+        name,
+        width,
+        height,
+        url: dataUrl,
+      })),
+    },
     answer: {
       text: answer.text,
       state: answer.state,
@@ -81,5 +89,15 @@ export function exported(turns, settings) {
       error: answer.error && { code: answer.error.code, message: answer.error.message },
     },
   }));
-  return JSON.stringify({ format: 'tandem-conversation', version: 1, exported: new Date().toISOString(), settings: kept, turns: plain }, null, 2);
+  return JSON.stringify(
+    {
+      format: 'tandem-conversation',
+      version: 1,
+      exported: new Date().toISOString(),
+      settings: kept,
+      turns: plain,
+    },
+    null,
+    2,
+  );
 }

@@ -3,15 +3,33 @@
 const words = {
   unreachable: ['The server cannot be reached', 'Is it running? Your question is kept.'],
   connection_lost: ['The answer broke off', 'What came is kept. Ask again for the whole answer.'],
-  peer_lost: ['The answer broke off', 'A service behind the server was lost. Ask again for the whole answer.'],
-  context_length_exceeded: ['This conversation is too long for the model', 'Start a new one, or give pictures fewer tiles.'],
+  peer_lost: [
+    'The answer broke off',
+    'A service behind the server was lost. Ask again for the whole answer.',
+  ],
+  context_length_exceeded: [
+    'This conversation is too long for the model',
+    'Start a new one, or give pictures fewer tiles.',
+  ],
   model_not_found: ['The server has no such model', 'Choose another one in Settings.'],
-  image_unsupported_format: ['A picture has a format that the model cannot read', 'JPEG, PNG, WebP and BMP are read.'],
-  image_too_large: ['A picture is too large', 'At most 20 MiB, 40 megapixels and 16,384 pixels a side.'],
+  image_unsupported_format: [
+    'A picture has a format that the model cannot read',
+    'JPEG, PNG, WebP and BMP are read.',
+  ],
+  image_too_large: [
+    'A picture is too large',
+    'At most 20 MiB, 40 megapixels and 16,384 pixels a side.',
+  ],
   image_truncated: ['A picture is not whole', 'Its file ends too early. Take another copy of it.'],
   image_invalid: ['A picture cannot be read', 'Take another copy of it.'],
-  content_too_large: ['The conversation is larger than the server takes', 'Remove pictures, or start a new conversation.'],
-  device_out_of_memory: ['The card has no memory left for this', 'Try again, or give pictures fewer tiles.'],
+  content_too_large: [
+    'The conversation is larger than the server takes',
+    'Remove pictures, or start a new conversation.',
+  ],
+  device_out_of_memory: [
+    'The card has no memory left for this',
+    'Try again, or give pictures fewer tiles.',
+  ],
 };
 
 const wordsOfStatus = {
@@ -28,7 +46,8 @@ const wordsOfStatus = {
 
 // {title, hint, detail, delayMs}: `detail` is the server's own sentence.
 export function wordsFor(error) {
-  const [title, hint] = words[error.code] ?? wordsOfStatus[error.status] ?? ['Something went wrong at the server', 'Try again.'];
+  const [title, hint] = words[error.code] ??
+    wordsOfStatus[error.status] ?? ['Something went wrong at the server', 'Try again.'];
   const detail = error.status === 0 ? '' : error.message;
   return { title, hint: error.retryAfterMs > 0 ? '' : hint, detail, delayMs: error.retryAfterMs };
 }

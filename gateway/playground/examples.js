@@ -28,17 +28,29 @@ export const examples = [
   {
     question: 'What is in the picture?',
     picture: {
-      name: 'star and circle.png', width: 640, height: 480, ground: ['#647896', '#8c9cb6'],
-      things: [['star', '#ffff00', 330, 130, 84, 0.1], ['circle', '#0000ff', 300, 350, 80, 0]],
+      name: 'star and circle.png',
+      width: 640,
+      height: 480,
+      ground: ['#647896', '#8c9cb6'],
+      things: [
+        ['star', '#ffff00', 330, 130, 84, 0.1],
+        ['circle', '#0000ff', 300, 350, 80, 0],
+      ],
     },
   },
   {
     question: 'How many red circles are there?',
     picture: {
-      name: 'counting.png', width: 800, height: 600, ground: ['#f4f4f2', '#e6e8ec'],
+      name: 'counting.png',
+      width: 800,
+      height: 600,
+      ground: ['#f4f4f2', '#e6e8ec'],
       things: [
-        ['circle', '#dc2323', 150, 160, 96, 0], ['circle', '#dc2323', 420, 430, 104, 0], ['circle', '#dc2323', 650, 180, 100, 0],
-        ['square', '#008c1e', 160, 440, 92, 0.1], ['triangle', '#1e5adc', 660, 450, 100, 0],
+        ['circle', '#dc2323', 150, 160, 96, 0],
+        ['circle', '#dc2323', 420, 430, 104, 0],
+        ['circle', '#dc2323', 650, 180, 100, 0],
+        ['square', '#008c1e', 160, 440, 92, 0.1],
+        ['triangle', '#1e5adc', 660, 450, 100, 0],
       ],
     },
   },

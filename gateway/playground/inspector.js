@@ -16,7 +16,11 @@ const stages = [
   ['prefill', 'Prefill', 'language'],
   ['decode', 'Decode', 'language'],
 ];
-const keys = [['gateway', 'Gateway'], ['vision', 'Vision'], ['language', 'Language']];
+const keys = [
+  ['gateway', 'Gateway'],
+  ['vision', 'Vision'],
+  ['language', 'Language'],
+];
 const widthOfTiles = 258; // CSS pixels
 const widthOfThumbnail = 74;
 const highest = 260;
@@ -31,7 +35,9 @@ export function tokensPerSecond({ usage, timings }) {
 // missing. `model`: {tileSize, tokensPerTile}.
 export function inspect(pictures, grids, answer, model) {
   byId('seen').hidden = pictures.length === 0;
-  byId('seenPictures').replaceChildren(...pictures.map((picture, index) => seen(picture, grids[index], model)));
+  byId('seenPictures').replaceChildren(
+    ...pictures.map((picture, index) => seen(picture, grids[index], model)),
+  );
   byId('spent').hidden = !answer?.timings;
   byId('used').hidden = !answer?.usage;
   byId('inspectEmpty').hidden = pictures.length > 0 || Boolean(answer?.timings || answer?.usage);
@@ -43,13 +49,28 @@ function seen(picture, grid, { tileSize, tokensPerTile }) {
   const tiles = countTiles(grid);
   const what = tiles > 1 ? `${grid.columns} × ${grid.rows} tiles` : 'One tile';
   const figures = [drawTiles(picture.preview, grid, widthOfTiles, what)];
-  if (tiles > 1) figures.push(drawTiles(picture.preview, { columns: 1, rows: 1 }, widthOfThumbnail, 'Thumbnail'));
-  return element('div', { class: 'seen', 'data-grid': `${grid.columns}x${grid.rows}`, 'data-tiles': tiles },
-    element('p', { class: 'name' }, element('span', { title: picture.name }, picture.name),
-      element('span', {}, `${count(picture.width)} × ${count(picture.height)} px`)),
+  if (tiles > 1)
+    figures.push(
+      drawTiles(picture.preview, { columns: 1, rows: 1 }, widthOfThumbnail, 'Thumbnail'),
+    );
+  return element(
+    'div',
+    { class: 'seen', 'data-grid': `${grid.columns}x${grid.rows}`, 'data-tiles': tiles },
+    element(
+      'p',
+      { class: 'name' },
+      element('span', { title: picture.name }, picture.name),
+      element('span', {}, `${count(picture.width)} × ${count(picture.height)} px`),
+    ),
     element('div', { class: 'tile-row' }, figures),
-    element('p', { class: 'sum' }, `${what} of ${tileSize} px`, tiles > 1 ? ' and a thumbnail' : '',
-      tokensPerTile ? ` · ${plural(tiles * tokensPerTile, 'token')}` : ''));
+    element(
+      'p',
+      { class: 'sum' },
+      `${what} of ${tileSize} px`,
+      tiles > 1 ? ' and a thumbnail' : '',
+      tokensPerTile ? ` · ${plural(tiles * tokensPerTile, 'token')}` : '',
+    ),
+  );
 }
 
 // Every tile is square, whatever part of the picture it shows: the picture is
@@ -72,8 +93,17 @@ function drawTiles(preview, { columns, rows }, widest, caption) {
   const partHeight = preview.height / rows;
   for (let row = 0; row < rows; ++row) {
     for (let column = 0; column < columns; ++column) {
-      context.drawImage(preview, column * partWidth, row * partHeight, partWidth, partHeight,
-        column * (side + gap), row * (side + gap), side, side);
+      context.drawImage(
+        preview,
+        column * partWidth,
+        row * partHeight,
+        partWidth,
+        partHeight,
+        column * (side + gap),
+        row * (side + gap),
+        side,
+        side,
+      );
     }
   }
   return canvas;
@@ -84,7 +114,8 @@ function showTimings({ usage, timings }) {
   byId('spentFigures').replaceChildren(
     fact('Total', milliseconds(timings.total)),
     fact('First token', milliseconds(timings.time_to_first_token)),
-    fact('Tokens/s', rate ? rate.toFixed(rate < 100 ? 1 : 0) : '–'));
+    fact('Tokens/s', rate ? rate.toFixed(rate < 100 ? 1 : 0) : '–'),
+  );
   const sum = stages.reduce((total, [name]) => total + (timings[name] ?? 0), 0);
   const whole = Math.max(sum, timings.total ?? 0, 0.001);
   let start = 0;
@@ -95,8 +126,17 @@ function showTimings({ usage, timings }) {
     return row;
   });
   byId('stages').replaceChildren(
-    element('table', { class: 'stages', 'aria-label': 'Time of each stage' }, element('tbody', {}, rows)),
-    element('p', { class: 'legend' }, keys.map(([who, label]) => element('span', {}, element('i', { class: `key ${who}` }), label))));
+    element(
+      'table',
+      { class: 'stages', 'aria-label': 'Time of each stage' },
+      element('tbody', {}, rows),
+    ),
+    element(
+      'p',
+      { class: 'legend' },
+      keys.map(([who, label]) => element('span', {}, element('i', { class: `key ${who}` }), label)),
+    ),
+  );
 }
 
 function fact(label, value) {
@@ -107,10 +147,13 @@ function stageRow({ name, label, who, value, start, whole }) {
   const bar = element('div', { class: `bar ${who}` });
   bar.style.left = `${(100 * start) / whole}%`;
   bar.style.width = `${(100 * value) / whole}%`;
-  return element('tr', { class: value > 0 ? 'some' : 'none', 'data-stage': name },
+  return element(
+    'tr',
+    { class: value > 0 ? 'some' : 'none', 'data-stage': name },
     element('th', { scope: 'row' }, label),
     element('td', {}, element('div', { class: 'track' }, value > 0 ? bar : null)),
-    element('td', {}, value > 0 ? milliseconds(value) : '–'));
+    element('td', {}, value > 0 ? milliseconds(value) : '–'),
+  );
 }
 
 function showUsage(usage) {
@@ -121,7 +164,12 @@ function showUsage(usage) {
     ['found in the cache', cached, 'part'],
     ['Answer', usage.completion_tokens],
   ];
-  byId('usage').replaceChildren(...rows
-    .filter(([, value, part]) => !part || value > 0)
-    .flatMap(([label, value, part]) => [element('dt', { class: part }, label), element('dd', { class: part }, count(value))]));
+  byId('usage').replaceChildren(
+    ...rows
+      .filter(([, value, part]) => !part || value > 0)
+      .flatMap(([label, value, part]) => [
+        element('dt', { class: part }, label),
+        element('dd', { class: part }, count(value)),
+      ]),
+  );
 }

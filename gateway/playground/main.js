@@ -3,11 +3,21 @@
 
 import { ApiError, listModels, streamAnswer } from './api.js';
 import { Composer } from './composer.js';
-import { exported, isRunning, messagesOf, newAnswer, newTurn, picturesOf, refusalOf, toldTurns } from './conversation.js';
+import {
+  exported,
+  isRunning,
+  messagesOf,
+  newAnswer,
+  newTurn,
+  picturesOf,
+  refusalOf,
+  toldTurns,
+} from './conversation.js';
 import { byId, element } from './dom.js';
 import { draw, examples, fileOf } from './examples.js';
 import { wordsFor } from './error_words.js';
 import { inspect } from './inspector.js';
+import { saveAs, writeToClipboard } from './outside.js';
 import { Panel } from './panel.js';
 import { forget } from './pictures.js';
 import { followAppearance, Settings } from './settings.js';
@@ -33,7 +43,8 @@ const transcript = new Transcript({
 });
 const composer = new Composer({
   send: ask,
-  refusal: (pictures) => refusalOf(turns, pictures, servedModel()?.tandem?.accepts_images !== false),
+  refusal: (pictures) =>
+    refusalOf(turns, pictures, servedModel()?.tandem?.accepts_images !== false),
   gridsOf: (pictures) => gridsOf(toldTurns(turns), pictures),
   tokensPerTile: () => tiling().tokensPerTile,
   isUpright: () => /hf/i.test(servedModel()?.tandem?.profile ?? ''),
@@ -45,8 +56,17 @@ function servedModel() {
 }
 
 function tiling() {
-  const { tile_size: tileSize = 448, max_tiles: maxTiles = 12, tokens_per_tile: tokensPerTile = 0 } = servedModel()?.tandem ?? {};
-  return { tileSize, tokensPerTile, maxTiles: settings.maxTiles || maxTiles, detail: settings.detail };
+  const {
+    tile_size: tileSize = 448,
+    max_tiles: maxTiles = 12,
+    tokens_per_tile: tokensPerTile = 0,
+  } = servedModel()?.tandem ?? {};
+  return {
+    tileSize,
+    tokensPerTile,
+    maxTiles: settings.maxTiles || maxTiles,
+    detail: settings.detail,
+  };
 }
 
 // Grids of `pictures` in a request that tells `before` too: they share tiles.
@@ -66,7 +86,8 @@ async function lookForModels() {
   } catch (error) {
     const { title } = wordsFor(error);
     showServed('failed', title);
-    if (error.status !== 401 && error.status !== 403) lookTimer = setTimeout(lookForModels, lookAgainMs);
+    if (error.status !== 401 && error.status !== 403)
+      lookTimer = setTimeout(lookForModels, lookAgainMs);
   }
   composer.update();
   select(selected, false);
@@ -124,11 +145,18 @@ async function answer(turn) {
   update(turn);
   const body = { ...settings.sampling(), messages: messagesOf(asked, settings) };
   try {
-    const result = await streamAnswer(body, { key: settings.key, signal, onText: (text) => write(turn, text) });
+    const result = await streamAnswer(body, {
+      key: settings.key,
+      signal,
+      onText: (text) => write(turn, text),
+    });
     finish(turn, 'done', result);
   } catch (error) {
     if (error.name === 'AbortError') finish(turn, 'stopped', {});
-    else finish(turn, 'failed', { error: error instanceof ApiError ? error : new ApiError(error.message) });
+    else
+      finish(turn, 'failed', {
+        error: error instanceof ApiError ? error : new ApiError(error.message),
+      });
   }
 }
 
@@ -225,30 +253,10 @@ async function copy(turn, button) {
   const label = done ? 'Copied' : 'Copying is not allowed here';
   button.append(label);
   say(label);
-  setTimeout(() => button.lastChild?.nodeType === Node.TEXT_NODE && button.lastChild.remove(), 1600);
-}
-
-// navigator.clipboard is missing where the page did not come over HTTPS or from
-// this machine.
-async function writeToClipboard(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = element('textarea', { class: 'unseen', value: text });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand('copy');
-    area.remove();
-    return done;
-  }
-}
-
-function exportConversation() {
-  const blob = new Blob([exported(turns, settings.plain())], { type: 'application/json' });
-  const link = element('a', { href: URL.createObjectURL(blob), download: 'tandem-conversation.json' });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  setTimeout(
+    () => button.lastChild?.nodeType === Node.TEXT_NODE && button.lastChild.remove(),
+    1600,
+  );
 }
 
 function say(text) {
@@ -257,13 +265,24 @@ function say(text) {
 
 function showExamples() {
   const cards = examples.map(({ question, picture }) => {
-    const drawing = picture ? draw(picture) : element('div', { class: 'plain' }, element('img', { src: 'playground/icon.svg', alt: '' }));
+    const drawing = picture
+      ? draw(picture)
+      : element('div', { class: 'plain' }, element('img', { src: 'playground/icon.svg', alt: '' }));
     if (picture) drawing.setAttribute('aria-hidden', 'true');
     const choose = async () => {
       composer.fill(question, []);
       if (picture) await composer.add([await fileOf(picture)]);
     };
-    return element('li', {}, element('button', { type: 'button', class: 'example', onclick: choose }, drawing, element('span', {}, question)));
+    return element(
+      'li',
+      {},
+      element(
+        'button',
+        { type: 'button', class: 'example', onclick: choose },
+        drawing,
+        element('span', {}, question),
+      ),
+    );
   });
   byId('examples').replaceChildren(...cards);
 }
@@ -275,7 +294,9 @@ document.addEventListener('keydown', (event) => {
 });
 byId('stop').addEventListener('click', stop);
 byId('newConversation').addEventListener('click', newConversation);
-byId('export').addEventListener('click', exportConversation);
+byId('export').addEventListener('click', () => {
+  saveAs('tandem-conversation.json', 'application/json', exported(turns, settings.plain()));
+});
 byId('served').addEventListener('click', () => {
   lookForModels();
   openSettings('model');

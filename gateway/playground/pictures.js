@@ -35,7 +35,9 @@ export async function readPicture(file, isUpright) {
   const { width, height } = bitmap;
   try {
     if (width > maxSide || height > maxSide || width * height > maxPixels) {
-      throw new Error(`${name} has ${width} × ${height} pixels; at most 40 million, and 16,384 a side.`);
+      throw new Error(
+        `${name} has ${width} × ${height} pixels; at most 40 million, and 16,384 a side.`,
+      );
     }
     return {
       name,

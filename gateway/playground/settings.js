@@ -7,8 +7,22 @@ import { byId } from './dom.js';
 const place = 'tandem.settings';
 const keyPlace = 'tandem.key';
 // Ids of the form's fields. Empty: the model's own default.
-const fields = ['model', 'systemText', 'temperature', 'topP', 'maxTokens', 'detail', 'maxTiles', 'seed'];
-const numbers = { temperature: 'temperature', topP: 'top_p', maxTokens: 'max_completion_tokens', seed: 'seed' };
+const fields = [
+  'model',
+  'systemText',
+  'temperature',
+  'topP',
+  'maxTokens',
+  'detail',
+  'maxTiles',
+  'seed',
+];
+const numbers = {
+  temperature: 'temperature',
+  topP: 'top_p',
+  maxTokens: 'max_completion_tokens',
+  seed: 'seed',
+};
 
 // A browser may refuse storage; then nothing outlives the page.
 function stored(storage, name) {
@@ -113,7 +127,12 @@ export class Settings {
 
   // For an export, without the key.
   plain() {
-    return { ...this.sampling(), system: this.systemText, detail: this.detail, max_tiles: this.maxTiles || undefined };
+    return {
+      ...this.sampling(),
+      system: this.systemText,
+      detail: this.detail,
+      max_tiles: this.maxTiles || undefined,
+    };
   }
 }
 

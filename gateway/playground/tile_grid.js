@@ -36,11 +36,12 @@ export function countTiles({ columns, rows }) {
 // more than a request may have, each gets fewer, unless `detail` is "high".
 export function planTiles(pictures, { tileSize, maxTiles, detail = 'auto' }) {
   const isHigh = detail === 'high';
-  const most = detail === 'low' ? 1 : isHigh ? maxTiles : Math.min(maxTiles, maxTilesWithoutHighDetail);
+  const most =
+    detail === 'low' ? 1 : isHigh ? maxTiles : Math.min(maxTiles, maxTilesWithoutHighDetail);
   const gridsOf = (limit) =>
     pictures.map(({ width, height }) => chooseTileGrid(width, height, tileSize, limit));
   let grids = gridsOf(most);
-  for (let limit = most; limit > 1 && !isHigh && sumOfTiles(grids) > maxTilesOfARequest; ) {
+  for (let limit = most; limit > 1 && !isHigh && sumOfTiles(grids) > maxTilesOfARequest;) {
     grids = gridsOf(--limit);
   }
   return grids;

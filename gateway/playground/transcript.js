@@ -42,10 +42,24 @@ export class Transcript {
     const waiting = element('p', { class: 'waiting' });
     const below = element('div', { class: 'below' });
     const trouble = element('div', { class: 'trouble', role: 'alert', hidden: true });
-    const node = element('li', { class: 'turn', 'data-turn': turn.id },
-      element('div', { class: 'question', role: 'group', 'aria-label': 'You asked' }, this.pictures(turn),
-        turn.text ? element('div', { class: 'text' }, turn.text) : null),
-      element('div', { class: 'answer', role: 'group', 'aria-label': 'Answer' }, waiting, text, trouble, below));
+    const node = element(
+      'li',
+      { class: 'turn', 'data-turn': turn.id },
+      element(
+        'div',
+        { class: 'question', role: 'group', 'aria-label': 'You asked' },
+        this.pictures(turn),
+        turn.text ? element('div', { class: 'text' }, turn.text) : null,
+      ),
+      element(
+        'div',
+        { class: 'answer', role: 'group', 'aria-label': 'Answer' },
+        waiting,
+        text,
+        trouble,
+        below,
+      ),
+    );
     this.nodes.set(turn.id, { node, text, waiting, below, trouble });
     this.list.append(node);
     this.toLatest();
@@ -61,8 +75,16 @@ export class Transcript {
   pictures(turn) {
     if (turn.pictures.length === 0) return null;
     const buttons = turn.pictures.map(({ name, thumbnailUrl }) =>
-      element('button', { type: 'button', 'aria-label': `What the model sees of ${name}`, onclick: () => this.actions.select(turn) },
-        element('img', { src: thumbnailUrl, alt: name })));
+      element(
+        'button',
+        {
+          type: 'button',
+          'aria-label': `What the model sees of ${name}`,
+          onclick: () => this.actions.select(turn),
+        },
+        element('img', { src: thumbnailUrl, alt: name }),
+      ),
+    );
     return element('div', { class: 'shown' }, buttons);
   }
 
@@ -94,22 +116,49 @@ export class Transcript {
   belowOf(turn, isLast) {
     const { answer } = turn;
     const buttons = [];
-    if (answer.text) buttons.push(this.button('copy', 'Copy', (event) => this.actions.copy(turn, event.currentTarget)));
+    if (answer.text)
+      buttons.push(
+        this.button('copy', 'Copy', (event) => this.actions.copy(turn, event.currentTarget)),
+      );
     if (isLast) {
-      if (!answer.error) buttons.push(this.button('again', 'Regenerate', () => this.actions.regenerate(turn)));
+      if (!answer.error)
+        buttons.push(this.button('again', 'Regenerate', () => this.actions.regenerate(turn)));
       buttons.push(this.button('pencil', 'Edit question', () => this.actions.edit(turn)));
     }
-    if (answer.state === 'stopped') buttons.push(element('span', { class: 'said' }, isTold(turn) ? 'Stopped' : 'Stopped before the first word'));
-    if (answer.finishReason === 'length') buttons.push(element('span', { class: 'said' }, 'Ended at its token limit'));
+    if (answer.state === 'stopped')
+      buttons.push(
+        element(
+          'span',
+          { class: 'said' },
+          isTold(turn) ? 'Stopped' : 'Stopped before the first word',
+        ),
+      );
+    if (answer.finishReason === 'length')
+      buttons.push(element('span', { class: 'said' }, 'Ended at its token limit'));
     if (answer.timings) {
-      buttons.push(element('button', { type: 'button', class: 'summary', title: 'Tiles, stages and tokens', onclick: () => this.actions.select(turn) },
-        icon('bars'), summary(answer)));
+      buttons.push(
+        element(
+          'button',
+          {
+            type: 'button',
+            class: 'summary',
+            title: 'Tiles, stages and tokens',
+            onclick: () => this.actions.select(turn),
+          },
+          icon('bars'),
+          summary(answer),
+        ),
+      );
     }
     return buttons;
   }
 
   button(drawing, label, onclick) {
-    return element('button', { type: 'button', 'aria-label': label, title: label, onclick }, icon(drawing));
+    return element(
+      'button',
+      { type: 'button', 'aria-label': label, title: label, onclick },
+      icon(drawing),
+    );
   }
 
   showTrouble(turn, nodes, isLast) {
@@ -121,14 +170,27 @@ export class Transcript {
     }
     nodes.shownError = error;
     const { title, hint, detail, delayMs } = wordsFor(error);
-    const facts = [error.code && `code ${error.code}`, error.status >= 400 && `HTTP ${error.status}`, error.requestId && `request ${error.requestId}`];
-    const again = element('button', { type: 'button', onclick: () => this.actions.regenerate(turn) }, 'Try again');
+    const facts = [
+      error.code && `code ${error.code}`,
+      error.status >= 400 && `HTTP ${error.status}`,
+      error.requestId && `request ${error.requestId}`,
+    ];
+    const again = element(
+      'button',
+      { type: 'button', onclick: () => this.actions.regenerate(turn) },
+      'Try again',
+    );
     const wantsKey = error.status === 401 || error.status === 403;
-    const settings = element('button', { type: 'button', onclick: () => this.actions.openSettings(turn, error) }, 'Open settings');
+    const settings = element(
+      'button',
+      { type: 'button', onclick: () => this.actions.openSettings(turn, error) },
+      'Open settings',
+    );
     nodes.trouble.replaceChildren(
       element('p', {}, element('strong', {}, title), [hint, detail].filter(Boolean).join(' ')),
       element('p', { class: 'said' }, facts.filter(Boolean).join(' · ')),
-      element('div', {}, again, wantsKey || error.code === 'model_not_found' ? settings : null));
+      element('div', {}, again, wantsKey || error.code === 'model_not_found' ? settings : null),
+    );
     if (delayMs > 0) this.countDown(nodes, again, delayMs);
   }
 
@@ -150,7 +212,10 @@ export class Transcript {
 function summary(answer) {
   const { timings } = answer;
   const rate = tokensPerSecond(answer);
-  const parts = [milliseconds(timings.total), `first token ${milliseconds(timings.time_to_first_token)}`];
+  const parts = [
+    milliseconds(timings.total),
+    `first token ${milliseconds(timings.time_to_first_token)}`,
+  ];
   if (rate) parts.push(`${rate.toFixed(rate < 100 ? 1 : 0)} tokens/s`);
   return parts.join(' · ');
 }

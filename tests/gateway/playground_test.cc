@@ -70,7 +70,7 @@ TEST(Playground, EveryFileThatAnotherNamesIsThere) {
 TEST(Playground, FilesHaveTheTypeThatABrowserWants) {
   EXPECT_EQ(PlaygroundPage("/playground/main.js", "")->content_type,
             "text/javascript; charset=utf-8");
-  EXPECT_EQ(PlaygroundPage("/playground/playground.css", "")->content_type,
+  EXPECT_EQ(PlaygroundPage("/playground/base.css", "")->content_type,
             "text/css; charset=utf-8");
   EXPECT_EQ(PlaygroundPage("/playground/icon.svg", "")->content_type,
             "image/svg+xml");
