@@ -80,7 +80,10 @@ class PlaygroundTest(TandemTest):
         self.keep("playground-dark")
         self.browser.appearance("light")
         self.browser.resize(390, 844, 1.5, is_phone=True)
+        shown = "document.querySelector('#panel').checkVisibility({visibilityProperty: true})"
+        self.browser.until(f"!{shown}")
         self.browser.click(".turn .summary")
+        self.browser.until(shown)
         self.browser.until("document.querySelector('#panel').getAnimations().length === 0")
         self.keep("playground-phone")
         self.assert_calm()
