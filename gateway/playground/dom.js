@@ -39,6 +39,7 @@ export const byId = (id) => document.getElementById(id);
 
 // 1234.5 -> "1.23 s", 87.25 -> "87 ms", 0.4 -> "0.4 ms".
 export function milliseconds(value) {
+  if (value > 0 && value < 0.1) return '< 0.1 ms';
   if (value >= 1000) return `${(value / 1000).toFixed(value >= 10000 ? 1 : 2)} s`;
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)} ms`;
 }

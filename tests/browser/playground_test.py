@@ -40,6 +40,12 @@ class PlaygroundTest(TandemTest):
             self.browser.until(f"document.querySelectorAll('.turn .summary').length === {answers}")
             return self.browser.evaluate("[...document.querySelectorAll('.answer .text')].at(-1).textContent")
 
+    def set(self, field, value):
+        self.browser.evaluate(
+            f"(() => {{ const field = document.querySelector('#{field}'); field.value = '{value}';"
+            " field.dispatchEvent(new Event('input', {bubbles: true})); })()"
+        )
+
     def attach(self, *paths):
         self.browser.drop(*paths)
         self.browser.until(f"document.querySelectorAll('#attached li').length === {len(paths)}")
@@ -61,11 +67,8 @@ class PlaygroundTest(TandemTest):
             self.assertTrue(address.startswith((f"{self.site}/", f"blob:{self.site}/", "about:")), address)
 
     def test_a_picture_is_asked_about_twice(self):
-        self.visit(DEMO / "weights")
-        self.browser.click("#settingsTab")
-        self.browser.click("#temperature")
-        self.browser.write("0")
-        self.browser.click("#inspectTab")
+        self.visit(DEMO / "weights", "--served-name", "tandem-demo")
+        self.set("temperature", 0)
         self.attach(PICTURES / "star_and_circle.png")
         answer = self.ask("What is in the picture?", answers=1)
         self.assertIn("a yellow star and a blue circle", answer)
@@ -89,11 +92,9 @@ class PlaygroundTest(TandemTest):
         self.assert_calm()
 
     def test_the_examples_are_what_the_demo_model_knows(self):
-        self.visit(DEMO / "weights")
+        self.visit(DEMO / "weights", "--served-name", "tandem-demo")
         self.keep("playground-welcome")
-        self.browser.evaluate(
-            "(document.querySelector('#temperature').value = 0, document.querySelector('#temperature').dispatchEvent(new Event('input', {bubbles: true})))"
-        )
+        self.set("temperature", 0)
         self.browser.click("#examples li:nth-child(2) button")
         self.browser.until("document.querySelectorAll('#attached li').length === 1")
         self.assertIn("three red circles", self.ask("", answers=1))
@@ -101,6 +102,7 @@ class PlaygroundTest(TandemTest):
 
     def test_an_answer_without_end_is_stopped_and_the_server_lets_it_go(self):
         self.visit(self.endless_model(), "--dtype", "float32")
+        self.set("temperature", 0)
         self.ask("Hello, who are you?")
         self.browser.until("document.querySelector('.answer .text').textContent.length > 20")
         self.browser.press("Escape")
@@ -113,9 +115,7 @@ class PlaygroundTest(TandemTest):
 
     def test_a_refusal_is_told_in_words(self):
         self.visit(self.endless_model(), "--dtype", "float32")
-        self.browser.evaluate(
-            "(document.querySelector('#maxTokens').value = 1000000, document.querySelector('#maxTokens').dispatchEvent(new Event('input', {bubbles: true})))"
-        )
+        self.set("maxTokens", 1000000)
         self.ask("Hello")
         self.browser.until("document.querySelector('.trouble')?.checkVisibility()")
         said = self.browser.evaluate("document.querySelector('.trouble').innerText")
