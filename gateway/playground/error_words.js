@@ -22,6 +22,7 @@ const words = {
   ],
   image_truncated: ['A picture is not whole', 'Its file ends too early. Take another copy of it.'],
   image_invalid: ['A picture cannot be read', 'Take another copy of it.'],
+  rate_limit_exceeded: ['This key has asked as much as it may for now', ''],
   content_too_large: [
     'The conversation is larger than the server takes',
     'Remove pictures, or start a new conversation.',

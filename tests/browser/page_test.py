@@ -381,6 +381,7 @@ class ErrorsTest(PageTest):
             (403, None, "This key may not do that"),
             (404, "model_not_found", "The server has no such model"),
             (413, "content_too_large", "The conversation is larger than the server takes"),
+            (429, "rate_limit_exceeded", "This key has asked as much as it may for now"),
             (500, None, "Something went wrong at the server"),
             (503, "unavailable", "The server is not ready"),
             (504, None, "The answer took too long"),
