@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/common/goldens.h"
 
 namespace tandem {
 namespace {
@@ -50,6 +51,17 @@ INSTANTIATE_TEST_SUITE_P(
                     TileGridCase{"Row", 5000, 50, 24, {24, 1}},
                     TileGridCase{"MaxOne", 5000, 50, 1, {1, 1}}),
     [](const auto& info) { return info.param.name; });
+
+// The same file is what the playground's own grids are compared with.
+TEST(TileGrid, IsTheReferencesForEverySize) {
+  const nlohmann::json goldens = ReadGoldens("tile_grids");
+  ASSERT_EQ(goldens.at("fields").size(), 6u);
+  for (const auto& c : goldens.at("cases")) {
+    const auto grid = ChooseTileGrid(c[0], c[1], c[2], c[3]);
+    ASSERT_TRUE(grid.ok()) << grid.status();
+    EXPECT_EQ(*grid, (TileGrid{c[4], c[5]})) << c;
+  }
+}
 
 TEST(TileGrid, CountsTheThumbnailOnlyBesideOtherTiles) {
   EXPECT_EQ((TileGrid{1, 1}.num_tiles()), 1);
