@@ -15,6 +15,16 @@ ROOT = HERE.parent.parent
 ENVIRONMENT = ROOT / "build" / "interop" / "venv"
 
 
+def suite_of(names):
+    loader = unittest.TestLoader()
+    if names:
+        return loader.loadTestsFromNames(names)
+    return unittest.TestSuite(
+        loader.discover(str(folder), pattern="*_test.py", top_level_dir=str(folder))
+        for folder in (HERE, ROOT / "clients" / "python" / "tests")
+    )
+
+
 def main():
     python = ENVIRONMENT / "bin" / "python"
     if pathlib.Path(sys.prefix) != ENVIRONMENT:
@@ -22,15 +32,16 @@ def main():
             sys.exit("run tests/interop/install first, or scripts/test, which does")
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
     sys.path[:0] = [str(HERE), str(ROOT / "clients" / "python" / "tests")]
-    loader = unittest.TestLoader()
-    if sys.argv[1:]:
-        suite = loader.loadTestsFromNames(sys.argv[1:])
-    else:
-        suite = unittest.TestSuite(
-            loader.discover(str(folder), pattern="*_test.py", top_level_dir=str(folder))
-            for folder in (HERE, ROOT / "clients" / "python" / "tests")
-        )
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    import serving  # found now, and finds clients/python
+
+    # For the tests of clients/python, which know no more than an address.
+    server = serving.Server()
+    os.environ["TANDEM_TARGET"] = server.ready().address()
+    try:
+        runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2)
+        result = runner.run(suite_of(sys.argv[1:]))
+    finally:
+        server.stop()
     failed = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
     print(

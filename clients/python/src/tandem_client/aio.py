@@ -12,6 +12,7 @@ from typing_extensions import Self, Unpack
 from tandem_client import _channel, _wire
 from tandem_client._proto.tandem.v1 import gateway_pb2
 from tandem_client._retry import Budget
+from tandem_client.errors import TandemError
 from tandem_client.messages import Messages
 from tandem_client.options import CallOptions, ChatOptions, split
 from tandem_client.types import Answer, Chunk, Model, TokenCount
@@ -35,23 +36,23 @@ class AsyncChatStream(AsyncIterator[Chunk]):
             try:
                 message = await self._call.read()
             except grpc.aio.AioRpcError as failed:
-                await self._try_again(failed)
-                continue
+                error = _wire.error(failed)
             except asyncio.CancelledError:
                 if self._closed:
                     break
                 self._call.cancel()
                 raise
-            if message is grpc.aio.EOF:
-                break
-            self._chunks.append(_wire.chunk(message))
-            return self._chunks[-1]
+            else:
+                if message is grpc.aio.EOF:
+                    break
+                self._chunks.append(_wire.chunk(message))
+                return self._chunks[-1]
+            await self._try_again(error)
         raise StopAsyncIteration
 
-    async def _try_again(self, failed: grpc.RpcError) -> None:
-        error = _wire.error(failed)
+    async def _try_again(self, error: TandemError) -> None:
         if self._chunks:
-            raise error from None
+            raise error
         await asyncio.sleep(self._budget.delay(error))
         self._call = self._start(self._budget.left())
 
@@ -176,7 +177,8 @@ class AsyncClient:
                 message = await call
                 return message, _wire.request_id_of(await call.initial_metadata())
             except grpc.aio.AioRpcError as failed:
-                await asyncio.sleep(budget.delay(_wire.error(failed)))
+                error = _wire.error(failed)
+            await asyncio.sleep(budget.delay(error))
 
     def _channel(self) -> Any:
         """gRPC binds a channel to the event loop that it is made in."""

@@ -12,6 +12,7 @@ from typing_extensions import Self, Unpack
 from tandem_client import _channel, _wire
 from tandem_client._proto.tandem.v1 import gateway_pb2
 from tandem_client._retry import Budget
+from tandem_client.errors import TandemError
 from tandem_client.messages import Messages
 from tandem_client.options import CallOptions, ChatOptions, split
 from tandem_client.types import Answer, Chunk, Model, TokenCount
@@ -35,20 +36,17 @@ class ChatStream(Iterator[Chunk]):
     def __next__(self) -> Chunk:
         while not self._closed:
             try:
-                chunk = _wire.chunk(next(self._call))
+                self._chunks.append(_wire.chunk(next(self._call)))
+                return self._chunks[-1]
             except grpc.RpcError as failed:
-                self._try_again(failed)
-                continue
-            self._chunks.append(chunk)
-            return chunk
+                error = _wire.error(failed)
+            if not self._closed:
+                self._try_again(error)
         raise StopIteration
 
-    def _try_again(self, failed: grpc.RpcError) -> None:
-        if self._closed:
-            return
-        error = _wire.error(failed)
+    def _try_again(self, error: TandemError) -> None:
         if self._chunks:
-            raise error from None
+            raise error
         time.sleep(self._budget.delay(error))
         self._call = self._start(self._budget.left())
 
@@ -176,7 +174,8 @@ class Client:
                 message, call = method.with_call(request, timeout=budget.left(), metadata=metadata)
                 return message, _wire.request_id_of(call.initial_metadata())
             except grpc.RpcError as failed:
-                time.sleep(budget.delay(_wire.error(failed)))
+                error = _wire.error(failed)
+            time.sleep(budget.delay(error))
 
     def close(self) -> None:
         """Ends calls in flight."""
