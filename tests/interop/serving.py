@@ -54,7 +54,7 @@ class Server(processes.Program):
         # fmt: off
         super().__init__(
             "tandem", "serve", "--model", WEIGHTS, "--served-name", MODEL,
-            "--listen", "127.0.0.1:0",
+            "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
             "--admin-listen", "127.0.0.1:0", *options)
         # fmt: on
 
