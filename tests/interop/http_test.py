@@ -1,5 +1,6 @@
 """HTTP as curl, proxies and careless programs speak it: no SDK in between."""
 
+import http.client
 import json
 import socket
 import unittest
@@ -25,16 +26,29 @@ class HttpTest(InteropTest):
         self.assertTrue(answer.headers["x-request-id"])
         return answer.error
 
-    def raw(self, data):
-        """What comes back for bytes on a connection of their own."""
+    def connect(self):
         host, port = self.server.http().rsplit(":", 1)
-        with socket.create_connection((host, int(port)), HANG) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            received = b""
-            while piece := connection.recv(1 << 16):
-                received += piece
-        return received
+        connection = socket.create_connection((host, int(port)), HANG)
+        self.addCleanup(connection.close)
+        return connection
+
+    def exchange(self, *headers, body=b""):
+        """What comes back for a POST that we write ourselves."""
+        connection = self.connect()
+        connection.sendall(head(*headers, "Connection: close") + body)
+        return read_all(connection)
+
+
+def head(*headers):
+    lines = (f"POST {CHAT} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers)
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
+
+def read_all(connection):
+    received = b""
+    while piece := connection.recv(1 << 16):
+        received += piece
+    return received
 
 
 @expand
@@ -112,77 +126,42 @@ class Bodies(HttpTest):
         self.assertEqual(self.assert_error(self.post(CHAT, body), 400)["param"], name)
 
     def test_a_body_over_32_MiB_is_413_by_its_length(self):
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {33 << 20}\r\n\r\n"
-        )
-        self.assertTrue(self.raw(head.encode()).startswith(b"HTTP/1.1 413 "))
+        answer = self.exchange(f"Content-Length: {33 << 20}")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
 
     def test_a_chunked_body_over_32_MiB_is_413_when_it_is(self):
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n"
-        )
-        host, port = self.server.http().rsplit(":", 1)
-        with socket.create_connection((host, int(port)), HANG) as connection:
-            connection.sendall(head.encode())
-            piece = b"%x\r\n" % (1 << 20) + bytes(1 << 20) + b"\r\n"
-            try:
-                for _ in range(40):
-                    connection.sendall(piece)
-            except OSError:
-                pass  # the answer came first, and the connection is closed
-            try:
-                self.assertTrue(connection.recv(64).startswith(b"HTTP/1.1 413 "))
-            except ConnectionResetError:
-                pass  # so early that what we still sent took the answer away
+        connection = self.connect()
+        piece = b"%x\r\n" % (1 << 20) + bytes(1 << 20) + b"\r\n"
+        try:
+            connection.sendall(head("Transfer-Encoding: chunked"))
+            for _ in range(40):
+                connection.sendall(piece)
+            self.assertTrue(connection.recv(64).startswith(b"HTTP/1.1 413 "))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # closed so early that what we still sent took the answer away
         self.assertEqual(self.request("GET", "/health").status, 200)
 
     @table({"negative": "-1", "no_number": "ten", "too_large": "9" * 30})
-    def test_a_length_that_is_none_is_400(self, length):
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {length}\r\n\r\n"
-        )
-        status = self.raw(head.encode()).split(b" ")[1]
+    def test_a_length_that_is_none_is_refused(self, length):
+        status = self.exchange(f"Content-Length: {length}").split(b" ")[1]
         self.assertIn(status, (b"400", b"413") if length.isdigit() else (b"400",))
 
     def test_a_chunked_body_is_read(self):
         body = json.dumps(HELLO).encode()
         cut = len(body) // 2
         pieces = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:cut], body[cut:], b""))
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-        )
-        answer = self.raw_until_closed(head.encode() + pieces)
-        self.assertIn(b" 200 ", answer.split(b"\r\n")[0])
+        answer = self.exchange("Transfer-Encoding: chunked", body=pieces)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
         self.assertIn(b"Tandem demo model", answer)
-
-    def raw_until_closed(self, data):
-        host, port = self.server.http().rsplit(":", 1)
-        with socket.create_connection((host, int(port)), HANG) as connection:
-            connection.sendall(data)
-            received = b""
-            while piece := connection.recv(1 << 16):
-                received += piece
-        return received
 
     def test_a_body_after_100_continue_is_read(self):
         body = json.dumps(HELLO).encode()
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
-        )
-        host, port = self.server.http().rsplit(":", 1)
-        with socket.create_connection((host, int(port)), HANG) as connection:
-            connection.sendall(head.encode())
-            self.assertTrue(connection.recv(1 << 12).startswith(b"HTTP/1.1 100 "))
-            connection.sendall(body)
-            received = b""
-            while piece := connection.recv(1 << 16):
-                received += piece
-        self.assertTrue(received.startswith(b"HTTP/1.1 200 "))
+        length = f"Content-Length: {len(body)}"
+        connection = self.connect()
+        connection.sendall(head(length, "Expect: 100-continue", "Connection: close"))
+        self.assertTrue(connection.recv(1 << 12).startswith(b"HTTP/1.1 100 "))
+        connection.sendall(body)
+        self.assertTrue(read_all(connection).startswith(b"HTTP/1.1 200 "))
 
 
 class Headers(HttpTest):
@@ -201,8 +180,6 @@ class Headers(HttpTest):
         )
 
     def test_one_connection_takes_one_request_after_another(self):
-        import http.client
-
         connection = http.client.HTTPConnection(self.server.http(), timeout=HANG)
         self.addCleanup(connection.close)
         for stream in (False, True, False):
@@ -238,16 +215,7 @@ class Events(HttpTest):
 
     def test_every_event_comes_in_a_piece_of_its_own(self):
         body = json.dumps({**HELLO, "stream": True}).encode()
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        host, port = self.server.http().rsplit(":", 1)
-        with socket.create_connection((host, int(port)), HANG) as connection:
-            connection.sendall(head.encode() + body)
-            received = b""
-            while piece := connection.recv(1 << 16):
-                received += piece
+        received = self.exchange(f"Content-Length: {len(body)}", body=body)
         _, _, chunked = received.partition(b"\r\n\r\n")
         pieces = []
         while chunked:
