@@ -2,8 +2,8 @@
 
     run_node.py [FILE...]     FILEs choose: openai.test.mjs
 
-Wants TANDEM_BIN and what tests/interop/install has installed. Needs nothing but
-Python's own library.
+Wants TANDEM_BIN and what tests/interop/install has installed; TANDEM_NODE is
+another node to run them with.
 """
 
 import os
@@ -17,6 +17,7 @@ import serving
 
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = serving.ROOT / "build" / "interop" / "node"
+NODE = serving.ROOT / "build" / "interop" / "venv" / "bin" / "node"
 
 
 def count(report, what):
@@ -28,7 +29,7 @@ def run(files, environment):
     """Node looks for modules beside a file: the tests run where those are."""
     for file in (HERE / "node").glob("*.mjs"):
         shutil.copy(file, WORK)
-    command = ["node", "--test", "--test-reporter=tap", *files]
+    command = [os.environ.get("TANDEM_NODE", NODE), "--test", "--test-reporter=tap", *files]
     process = subprocess.run(
         command, cwd=WORK, env=environment, stdout=subprocess.PIPE, text=True
     )
