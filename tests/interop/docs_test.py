@@ -47,6 +47,7 @@ class Typed(InteropTest):
             "PYTHONPATH": str(ROOT / "clients" / "python" / "src"),
             "TANDEM_TARGET": self.server.address(),
             "TANDEM_URL": self.server.url(),
+            "CMAKE_CXX_COMPILER_LAUNCHER": shutil.which("ccache") or "",
         }
         self.environment.pop("TANDEM_API_KEY", None)
 

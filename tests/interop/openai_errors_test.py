@@ -54,7 +54,7 @@ class BadRequests(OpenAiTest):
             "top_logprobs_over_20": ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
             "top_logprobs_alone": ({"top_logprobs": 2}, "top_logprobs"),
             "logit_bias_over_100": ({"logit_bias": {"5": 101}}, "logit_bias[5]"),
-            "logit_bias_no_id": ({"logit_bias": {"five": 1}}, "logit_bias[five]"),
+            "logit_bias_no_id": ({"logit_bias": {"five": 1}}, "logit_bias.five"),
             "stream_options_alone": ({"stream_options": {"include_usage": True}}, "stream_options"),
             "top_k": ({"extra_body": {"top_k": -2}}, "top_k"),
             "min_p": ({"extra_body": {"min_p": 1.5}}, "min_p"),
