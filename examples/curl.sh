@@ -19,7 +19,7 @@ echo "== models"
 curl --fail-with-body -sS "${key[@]}" "$url/v1/models"
 echo
 
-model=$(curl -sS "${key[@]}" "$url/v1/models" | sed -E 's/.*"id":"([^"]+)".*/\1/')
+model=$(curl -sS "${key[@]}" "$url/v1/models" | grep -oE '"id": ?"[^"]+"' | head -n 1 | cut -d '"' -f 4)
 
 # The body comes by standard input: a picture is too long for an argument.
 echo "== an answer, as a stream of events"

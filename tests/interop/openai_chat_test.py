@@ -66,7 +66,7 @@ class Streams(OpenAiTest):
 
     def test_all_chunks_are_of_one_answer(self):
         chunks = self.chunks()
-        self.assertGreater(len(chunks), 3)
+        self.assertGreater(len(chunks), 1)
         self.assertEqual(len({(c.id, c.created, c.model) for c in chunks}), 1)
         self.assertEqual({c.object for c in chunks}, {"chat.completion.chunk"})
 
