@@ -24,7 +24,8 @@ def blocks(page):
     """[(line, language, text)]"""
     text = (ROOT / page).read_text()
     return [
-        (text.count("\n", 0, m.start()) + 1, m.group(1), m.group(2)) for m in BLOCK.finditer(text)
+        (text.count("\n", 0, m.start()) + 1, m.group(1), m.group(2))
+        for m in BLOCK.finditer(text)
     ]
 
 
@@ -135,26 +136,42 @@ class Examples(Typed):
 
     def test_python_grpc(self):
         said = self.run_in(
-            self.folder, sys.executable, EXAMPLES / "python_grpc.py", "photo.png", self.QUESTION
+            self.folder,
+            sys.executable,
+            EXAMPLES / "python_grpc.py",
+            "photo.png",
+            self.QUESTION,
         )
         self.assertIn("heart", said)
 
     def test_python_openai(self):
         said = self.run_in(
-            self.folder, sys.executable, EXAMPLES / "python_openai.py", "photo.png", self.QUESTION
+            self.folder,
+            sys.executable,
+            EXAMPLES / "python_openai.py",
+            "photo.png",
+            self.QUESTION,
         )
         self.assertIn("heart", said)
 
     def test_node_openai(self):
         program = self.module((EXAMPLES / "node_openai.mjs").read_text())
-        self.assertIn("heart", self.run_in(self.folder, "node", program, "photo.png", self.QUESTION))
+        self.assertIn(
+            "heart",
+            self.run_in(self.folder, "node", program, "photo.png", self.QUESTION),
+        )
 
     def test_node_grpc(self):
         program = self.module((EXAMPLES / "node_grpc.mjs").read_text())
-        self.assertIn("heart", self.run_in(self.folder, "node", program, "photo.png", self.QUESTION))
+        self.assertIn(
+            "heart",
+            self.run_in(self.folder, "node", program, "photo.png", self.QUESTION),
+        )
 
     def test_curl(self):
-        said = self.run_in(self.folder, EXAMPLES / "curl.sh", "photo.png", self.QUESTION)
+        said = self.run_in(
+            self.folder, EXAMPLES / "curl.sh", "photo.png", self.QUESTION
+        )
         self.assertIn(" heart", said)
         self.assertTrue(said.endswith("data: [DONE]\n\n"), said)
 
@@ -165,10 +182,23 @@ class Examples(Typed):
 
     def test_cpp_grpc(self):
         build = ROOT / "build" / "interop" / "cpp_grpc"
-        self.run_in(self.folder, "cmake", "-S", EXAMPLES / "cpp_grpc", "-B", build, "-G", "Ninja")
+        self.run_in(
+            self.folder,
+            "cmake",
+            "-S",
+            EXAMPLES / "cpp_grpc",
+            "-B",
+            build,
+            "-G",
+            "Ninja",
+        )
         self.run_in(self.folder, "cmake", "--build", build)
         said = self.run_in(
-            self.folder, build / "cpp_grpc", self.server.address(), "photo.png", self.QUESTION
+            self.folder,
+            build / "cpp_grpc",
+            self.server.address(),
+            "photo.png",
+            self.QUESTION,
         )
         self.assertIn("heart", said)
 

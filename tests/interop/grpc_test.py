@@ -116,13 +116,16 @@ class Answers(GrpcTest):
         whole, _ = self.call("ChatUnary", request())
         chunks = list(self.stream(request()))
         self.assertEqual(whole.text, "".join(c.delta_text for c in chunks))
-        self.assertEqual(list(whole.token_ids), [i for c in chunks for i in c.token_ids])
+        self.assertEqual(
+            list(whole.token_ids), [i for c in chunks for i in c.token_ids]
+        )
         self.assertIn("Tandem demo model", whole.text)
 
     @table({name: path for name, path in FORMATS.items()})
     def test_an_image_of_a_format(self, path):
         answer, _ = self.call(
-            "ChatUnary", request(turn("user", picture(path.read_bytes()), text("What is it?")))
+            "ChatUnary",
+            request(turn("user", picture(path.read_bytes()), text("What is it?"))),
         )
         self.assertEqual(answer.usage.image_tokens, 256)
         self.assertTrue(answer.text)
@@ -136,7 +139,11 @@ class Answers(GrpcTest):
 
     def test_equal_seeds_draw_equal_tokens(self):
         drawn = [
-            list(self.call("ChatUnary", endless(temperature=2, max_tokens=24, seed=seed))[0].token_ids)
+            list(
+                self.call(
+                    "ChatUnary", endless(temperature=2, max_tokens=24, seed=seed)
+                )[0].token_ids
+            )
             for seed in (7, 7, 8)
         ]
         self.assertEqual(drawn[0], drawn[1])
@@ -159,14 +166,17 @@ class Answers(GrpcTest):
         self.assertEqual(details(error)["RequestInfo"].request_id, "interop-1")
 
     def test_a_request_id_comes_back_in_the_initial_metadata(self):
-        _, call = self.call("ChatUnary", request(), metadata=[("x-request-id", "interop-2")])
+        _, call = self.call(
+            "ChatUnary", request(), metadata=[("x-request-id", "interop-2")]
+        )
         self.assertIn(("x-request-id", "interop-2"), list(call.initial_metadata()))
 
     def test_a_raw_prompt_is_gone_on_from(self):
         answer, _ = self.call(
             "ChatUnary",
             gateway_pb2.ChatRequest(
-                prompt="I am the", sampling=types_pb2.Sampling(temperature=0, max_tokens=4)
+                prompt="I am the",
+                sampling=types_pb2.Sampling(temperature=0, max_tokens=4),
             ),
         )
         self.assertEqual(answer.usage.completion_tokens, len(answer.token_ids))
@@ -178,7 +188,9 @@ class Answers(GrpcTest):
         self.assertEqual(got.model, listed.models[0])
 
     def test_counted_tokens_are_those_of_the_answer(self):
-        message = turn("user", picture((PICTURES / "heart.png").read_bytes()), text("What?"))
+        message = turn(
+            "user", picture((PICTURES / "heart.png").read_bytes()), text("What?")
+        )
         counted, _ = self.call(
             "CountTokens",
             gateway_pb2.CountTokensRequest(messages=[message], return_token_ids=True),
@@ -196,12 +208,21 @@ class Errors(GrpcTest):
             "temperature": ({"temperature": 2.5}, "sampling.temperature"),
             "top_p": ({"top_p": 1.5}, "sampling.top_p"),
             "min_p": ({"min_p": -1}, "sampling.min_p"),
-            "repetition_penalty": ({"repetition_penalty": 11}, "sampling.repetition_penalty"),
+            "repetition_penalty": (
+                {"repetition_penalty": 11},
+                "sampling.repetition_penalty",
+            ),
             "presence_penalty": ({"presence_penalty": 3}, "sampling.presence_penalty"),
-            "frequency_penalty": ({"frequency_penalty": -3}, "sampling.frequency_penalty"),
+            "frequency_penalty": (
+                {"frequency_penalty": -3},
+                "sampling.frequency_penalty",
+            ),
             "max_tokens": ({"max_tokens": 0}, "sampling.max_tokens"),
             "min_tokens": ({"min_tokens": 25}, "sampling.min_tokens"),
-            "top_logprobs": ({"logprobs": True, "top_logprobs": 21}, "sampling.top_logprobs"),
+            "top_logprobs": (
+                {"logprobs": True, "top_logprobs": 21},
+                "sampling.top_logprobs",
+            ),
             "logit_bias": ({"logit_bias": {1: 101}}, "sampling.logit_bias[1]"),
             "stop": ({"stop": [""]}, "sampling.stop[0]"),
             "stop_token_ids": ({"stop_token_ids": [10**9]}, "sampling.stop_token_ids"),
@@ -229,7 +250,8 @@ class Errors(GrpcTest):
         found = details(error)
         self.assertEqual(found["ErrorInfo"].reason, reason)
         self.assertEqual(
-            found["BadRequest"].field_violations[0].field, "messages[0].content[1].image"
+            found["BadRequest"].field_violations[0].field,
+            "messages[0].content[1].image",
         )
 
     def test_an_unknown_model_is_named_as_a_resource(self):
@@ -332,7 +354,9 @@ class Overload(GrpcTest):
             thread.join()
         self.assertEqual(len(ends), 8)
         self.assertTrue(any("Tandem demo model" in end for end in ends), ends)
-        self.assertTrue(all("Tandem demo model" in e or e == "OVERLOADED" for e in ends), ends)
+        self.assertTrue(
+            all("Tandem demo model" in e or e == "OVERLOADED" for e in ends), ends
+        )
 
 
 if __name__ == "__main__":

@@ -40,12 +40,16 @@ def call(channel, pool, path, headers, data):
     """The answers of a method, as JSON."""
     service, name = path.rsplit("/", 1)
     method = pool.FindServiceByName(service).methods_by_name[name]
-    request = json_format.Parse(data, message_factory.GetMessageClass(method.input_type)())
+    request = json_format.Parse(
+        data, message_factory.GetMessageClass(method.input_type)()
+    )
     send = channel.unary_stream if method.server_streaming else channel.unary_unary
     answers = send(
         f"/{path}",
         request_serializer=type(request).SerializeToString,
-        response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+        response_deserializer=message_factory.GetMessageClass(
+            method.output_type
+        ).FromString,
     )(request, metadata=headers)
     for answer in answers if method.server_streaming else [answers]:
         yield json_format.MessageToJson(answer)
@@ -65,7 +69,9 @@ def main():
             for line in lines:
                 print(line)
         except grpc.RpcError as error:
-            sys.exit(f"ERROR:\n  Code: {error.code().name}\n  Message: {error.details()}")
+            sys.exit(
+                f"ERROR:\n  Code: {error.code().name}\n  Message: {error.details()}"
+            )
 
 
 if __name__ == "__main__":

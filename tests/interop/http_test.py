@@ -40,7 +40,12 @@ class HttpTest(InteropTest):
 
 
 def head(*headers):
-    lines = (f"POST {CHAT} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers)
+    lines = (
+        f"POST {CHAT} HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        *headers,
+    )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
@@ -53,7 +58,9 @@ def read_all(connection):
 
 @expand
 class Routes(HttpTest):
-    @table({"root_of_the_API": "/v1", "unknown": "/v1/embeddings", "metrics": "/metrics"})
+    @table(
+        {"root_of_the_API": "/v1", "unknown": "/v1/embeddings", "metrics": "/metrics"}
+    )
     def test_an_unknown_path_is_404(self, path):
         self.assert_error(self.request("GET", path), 404)
 
@@ -74,7 +81,9 @@ class Routes(HttpTest):
 
     @table({"text": "text/plain", "form": "application/x-www-form-urlencoded"})
     def test_another_content_type_is_415(self, kind):
-        self.assert_error(self.post(CHAT, json.dumps(HELLO), {"Content-Type": kind}), 415)
+        self.assert_error(
+            self.post(CHAT, json.dumps(HELLO), {"Content-Type": kind}), 415
+        )
 
     @table(
         {
@@ -83,7 +92,9 @@ class Routes(HttpTest):
         }
     )
     def test_a_content_type_of_JSON_is_read(self, kind):
-        self.assertEqual(self.post(CHAT, json.dumps(HELLO), {"Content-Type": kind}).status, 200)
+        self.assertEqual(
+            self.post(CHAT, json.dumps(HELLO), {"Content-Type": kind}).status, 200
+        )
 
     def test_health_is_200_when_ready(self):
         answer = self.request("GET", "/health")
@@ -118,7 +129,9 @@ class Bodies(HttpTest):
         }
     )
     def test_a_body_that_is_no_object_is_400(self, body):
-        self.assert_error(self.post(CHAT, body, {"Content-Type": "application/json"}), 400)
+        self.assert_error(
+            self.post(CHAT, body, {"Content-Type": "application/json"}), 400
+        )
 
     @table({"model": "model", "messages": "messages"})
     def test_a_missing_field_is_named(self, name):
@@ -149,7 +162,9 @@ class Bodies(HttpTest):
     def test_a_chunked_body_is_read(self):
         body = json.dumps(HELLO).encode()
         cut = len(body) // 2
-        pieces = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:cut], body[cut:], b""))
+        pieces = b"".join(
+            b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:cut], body[cut:], b"")
+        )
         answer = self.exchange("Transfer-Encoding: chunked", body=pieces)
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
         self.assertIn(b"Tandem demo model", answer)
@@ -172,11 +187,14 @@ class Headers(HttpTest):
         self.assertEqual(headers["X-Accel-Buffering"], "no")
 
     def test_output_is_not_sniffed(self):
-        self.assertEqual(self.post(CHAT, HELLO).headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(
+            self.post(CHAT, HELLO).headers["X-Content-Type-Options"], "nosniff"
+        )
 
     def test_a_final_refusal_says_that_repetition_does_not_help(self):
         self.assertEqual(
-            self.post(CHAT, {**HELLO, "temperature": 3}).headers["x-should-retry"], "false"
+            self.post(CHAT, {**HELLO, "temperature": 3}).headers["x-should-retry"],
+            "false",
         )
 
     def test_one_connection_takes_one_request_after_another(self):
@@ -236,14 +254,21 @@ class Tokenize(HttpTest):
         self.assertGreater(answer["max_model_len"], 0)
 
     def test_messages_have_those_of_the_template_too(self):
-        body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello, world"}]}
+        body = {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": "Hello, world"}],
+        }
         longer = self.post("/tokenize", body).json["count"]
-        shorter = self.post("/tokenize", {"model": MODEL, "prompt": "Hello, world"}).json["count"]
+        shorter = self.post(
+            "/tokenize", {"model": MODEL, "prompt": "Hello, world"}
+        ).json["count"]
         self.assertGreater(longer, shorter)
 
     def test_a_count_is_what_an_answer_uses(self):
         messages = HELLO["messages"]
-        counted = self.post("/tokenize", {"model": MODEL, "messages": messages}).json["count"]
+        counted = self.post("/tokenize", {"model": MODEL, "messages": messages}).json[
+            "count"
+        ]
         self.assertEqual(counted, self.post(CHAT, HELLO).json["usage"]["prompt_tokens"])
 
     def test_neither_is_400(self):

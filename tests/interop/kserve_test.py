@@ -51,7 +51,9 @@ class KServeTest(InteropTest):
         them has ended."""
         answers = queue.Queue()
         with triton.InferenceServerClient(self.server.address()) as client:
-            client.start_stream(callback=lambda result, error: answers.put((result, error)))
+            client.start_stream(
+                callback=lambda result, error: answers.put((result, error))
+            )
             for number, tensors in enumerate(requests):
                 client.async_stream_infer(
                     MODEL,
@@ -112,7 +114,9 @@ class Metadata(KServeTest):
     def test_the_config_says_decoupled_and_what_is_optional(self):
         config = self.client.get_model_config(MODEL).config
         self.assertTrue(config.model_transaction_policy.decoupled)
-        self.assertEqual({i.name: i.optional for i in config.input}["text_input"], False)
+        self.assertEqual(
+            {i.name: i.optional for i in config.input}["text_input"], False
+        )
         self.assertEqual({i.name: i.optional for i in config.input}["image"], True)
 
     def test_an_unknown_model_is_not_found(self):
@@ -149,10 +153,14 @@ class Infer(KServeTest):
 
     @table(FORMATS)
     def test_an_image_of_a_format(self, path):
-        self.assertTrue(text_of(self.client.infer(MODEL, inputs("What is it?", [path]))))
+        self.assertTrue(
+            text_of(self.client.infer(MODEL, inputs("What is it?", [path])))
+        )
 
     def test_the_model_sees_the_picture(self):
-        result = self.client.infer(MODEL, inputs("What is in the picture?", [FORMATS["png"]]))
+        result = self.client.infer(
+            MODEL, inputs("What is in the picture?", [FORMATS["png"]])
+        )
         self.assertIn("heart", text_of(result))
 
     def test_outputs_can_be_chosen(self):
@@ -164,7 +172,9 @@ class Infer(KServeTest):
     def test_asynchronous_calls_work(self):
         answers = queue.Queue()
         for _ in range(6):
-            self.client.async_infer(MODEL, inputs(), lambda result, error: answers.put((result, error)))
+            self.client.async_infer(
+                MODEL, inputs(), lambda result, error: answers.put((result, error))
+            )
         texts = set()
         for _ in range(6):
             result, error = answers.get(timeout=300)
@@ -188,15 +198,21 @@ class Streams(KServeTest):
         self.assertGreater(len(answers), 1)
         final = [is_final(result) for result, _ in answers]
         self.assertEqual(final, [False] * (len(answers) - 1) + [True])
-        whole = "".join(text_of(r) for r, _ in answers if r.as_numpy("text_output") is not None)
+        whole = "".join(
+            text_of(r) for r, _ in answers if r.as_numpy("text_output") is not None
+        )
         self.assertEqual(whole, text_of(self.client.infer(MODEL, inputs())))
 
     def test_requests_of_one_stream_are_told_apart_by_their_ids(self):
-        answers = self.stream([inputs(stream=True), inputs("What can you do?", stream=True)])
+        answers = self.stream(
+            [inputs(stream=True), inputs("What can you do?", stream=True)]
+        )
         self.assertEqual({r.get_response().id for r, _ in answers}, {"r0", "r1"})
 
     def test_an_error_of_one_request_leaves_the_stream_open(self):
-        answers = self.stream([inputs(temperature=9.0, stream=True), inputs(stream=True)])
+        answers = self.stream(
+            [inputs(temperature=9.0, stream=True), inputs(stream=True)]
+        )
         errors = [error for _, error in answers if error is not None]
         self.assertEqual(len(errors), 1)
         self.assertIn("temperature", errors[0].message())
@@ -206,7 +222,9 @@ class Streams(KServeTest):
         started = queue.Queue()
         client = triton.InferenceServerClient(self.server.address())
         client.start_stream(callback=lambda result, error: started.put(error))
-        client.async_stream_infer(MODEL, inputs(max_tokens=30000, temperature=2.0, stream=True))
+        client.async_stream_infer(
+            MODEL, inputs(max_tokens=30000, temperature=2.0, stream=True)
+        )
         started.get(timeout=300)
         client.stop_stream(cancel_requests=True)
         client.close()
@@ -244,15 +262,30 @@ class Validation(KServeTest):
         {
             "unknown_input": ([TEXT, ("nothing", "INT32", [1], bytes(4))], "nothing"),
             "no_text": ([("max_tokens", "INT32", [1], bytes(4))], "text_input"),
-            "wrong_datatype": ([TEXT, ("max_tokens", "INT64", [1], bytes(8))], "max_tokens"),
-            "too_few_bytes": ([TEXT, ("max_tokens", "INT32", [1], bytes(3))], "max_tokens"),
-            "too_many_bytes": ([TEXT, ("max_tokens", "INT32", [1], bytes(8))], "max_tokens"),
-            "negative_dimension": ([TEXT, ("max_tokens", "INT32", [-1], bytes(4))], "max_tokens"),
+            "wrong_datatype": (
+                [TEXT, ("max_tokens", "INT64", [1], bytes(8))],
+                "max_tokens",
+            ),
+            "too_few_bytes": (
+                [TEXT, ("max_tokens", "INT32", [1], bytes(3))],
+                "max_tokens",
+            ),
+            "too_many_bytes": (
+                [TEXT, ("max_tokens", "INT32", [1], bytes(8))],
+                "max_tokens",
+            ),
+            "negative_dimension": (
+                [TEXT, ("max_tokens", "INT32", [-1], bytes(4))],
+                "max_tokens",
+            ),
             "overflowing_shape": (
                 [TEXT, ("max_tokens", "INT32", [2**62, 2**62], bytes(4))],
                 "max_tokens",
             ),
-            "two_values": ([TEXT, ("max_tokens", "INT32", [2], bytes(8))], "max_tokens"),
+            "two_values": (
+                [TEXT, ("max_tokens", "INT32", [2], bytes(8))],
+                "max_tokens",
+            ),
             "length_past_the_end": (
                 [("text_input", "BYTES", [1], struct.pack("<I", 2**31) + b"Hi")],
                 "text_input",
@@ -298,10 +331,14 @@ class PerfAnalyzer(KServeTest):
     def test_its_calls_go_through(self):
         with grpc.insecure_channel(self.server.address()) as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-            extensions = stub.ServerMetadata(service_pb2.ServerMetadataRequest()).extensions
+            extensions = stub.ServerMetadata(
+                service_pb2.ServerMetadataRequest()
+            ).extensions
             metadata = stub.ModelMetadata(service_pb2.ModelMetadataRequest(name=MODEL))
             config = stub.ModelConfig(service_pb2.ModelConfigRequest(name=MODEL)).config
-            self.assertEqual([i.name for i in metadata.inputs], [i.name for i in config.input])
+            self.assertEqual(
+                [i.name for i in metadata.inputs], [i.name for i in config.input]
+            )
             self.assertTrue(config.model_transaction_policy.decoupled)
             # It asks for statistics only where they are said to be there.
             self.assertNotIn("statistics", extensions)
@@ -314,7 +351,10 @@ class PerfAnalyzer(KServeTest):
             request.outputs.add(name="text_output")
             answers = list(stub.ModelStreamInfer(iter([request])))
         self.assertEqual({a.error_message for a in answers}, {""})
-        final = [a.infer_response.parameters["triton_final_response"].bool_param for a in answers]
+        final = [
+            a.infer_response.parameters["triton_final_response"].bool_param
+            for a in answers
+        ]
         self.assertEqual(sum(final), 1)
         self.assertTrue(final[-1])
 

@@ -30,7 +30,9 @@ class Wire(InteropTest):
             "Connection: close",
             *headers,
         ]
-        with socket.create_connection((address.hostname, address.port), HANG) as connection:
+        with socket.create_connection(
+            (address.hostname, address.port), HANG
+        ) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + data)
             file = connection.makefile("rb")
             head = b""
@@ -134,7 +136,11 @@ class GuideLlm(Wire):
         _, pieces = self.pieces(path, body)
         lines = b"".join(pieces).decode().split("\n")
         self.assertIn("data: [DONE]", lines)
-        datas = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+        datas = [
+            line.removeprefix("data:").strip()
+            for line in lines
+            if line.startswith("data:")
+        ]
         return [json.loads(data) for data in datas if data != "[DONE]"]
 
     def stream_options(self):
@@ -150,13 +156,19 @@ class GuideLlm(Wire):
             "max_completion_tokens": TOKENS,
             "stop": None,
             "ignore_eos": True,
-            "messages": [{"role": "user", "content": [{"type": "text", "text": WORDS}]}],
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": WORDS}]}
+            ],
         }
         events = self.events(CHAT, body)
         usages = [e["usage"] for e in events if e.get("usage")]
         self.assertEqual(usages[-1]["completion_tokens"], TOKENS)
         self.assertGreater(len(usages), 1)
-        text = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e["choices"])
+        text = "".join(
+            e["choices"][0]["delta"].get("content") or ""
+            for e in events
+            if e["choices"]
+        )
         self.assertTrue(text)
 
     def test_a_completion_counts_its_tokens(self):
@@ -203,7 +215,11 @@ class PerfAnalyzer(Wire):
             json.loads(piece.removeprefix(b"data: "))
 
     def test_an_answer_without_a_stream_is_one_response(self):
-        body = {"model": MODEL, "messages": [{"role": "user", "content": WORDS}], "max_tokens": 4}
+        body = {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": WORDS}],
+            "max_tokens": 4,
+        }
         answer = self.post(CHAT, body, {"User-Agent": "libcurl-agent/1.0"})
         self.assertTrue(answer.json["choices"][0]["message"]["content"])
 

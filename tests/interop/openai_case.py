@@ -28,7 +28,9 @@ class OpenAiTest(InteropTest):
     def ask(self, messages=HELLO, **options):
         """A greedy answer."""
         settings = {"temperature": 0, "max_tokens": 32, **options}
-        return self.client.chat.completions.create(model=MODEL, messages=messages, **settings)
+        return self.client.chat.completions.create(
+            model=MODEL, messages=messages, **settings
+        )
 
     def text(self, messages=HELLO, **options):
         return self.ask(messages, **options).choices[0].message.content

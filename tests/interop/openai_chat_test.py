@@ -26,7 +26,9 @@ class Unary(OpenAiTest):
 
     def test_usage_adds_up(self):
         usage = self.ask(question("What is in the picture?", FORMATS["png"])).usage
-        self.assertEqual(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
+        self.assertEqual(
+            usage.total_tokens, usage.prompt_tokens + usage.completion_tokens
+        )
         self.assertGreater(usage.prompt_tokens, 256)
         self.assertEqual(usage.prompt_tokens_details.cached_tokens, 0)
         self.assertEqual(usage.prompt_tokens_details.image_tokens, 256)
@@ -43,7 +45,9 @@ class Unary(OpenAiTest):
 
     def test_timings_come_where_they_are_asked_for(self):
         self.assertNotIn("timings_ms", self.ask().model_extra)
-        timings = self.ask(extra_headers={"x-tandem-timings": "1"}).model_extra["timings_ms"]
+        timings = self.ask(extra_headers={"x-tandem-timings": "1"}).model_extra[
+            "timings_ms"
+        ]
         self.assertGreaterEqual(timings["total"], timings["time_to_first_token"])
         self.assertGreater(timings["prefill"], 0)
 
@@ -87,7 +91,9 @@ class Streams(OpenAiTest):
     def test_include_usage_makes_one_chunk_more_without_choices(self):
         *others, last = self.chunks(stream_options={"include_usage": True})
         self.assertEqual(last.choices, [])
-        self.assertEqual(last.usage.completion_tokens, self.ask().usage.completion_tokens)
+        self.assertEqual(
+            last.usage.completion_tokens, self.ask().usage.completion_tokens
+        )
         self.assertEqual({c.usage for c in others}, {None})
 
     def test_continuous_usage_counts_up(self):
@@ -136,13 +142,21 @@ class Pictures(OpenAiTest):
         self.assertTrue(answer.choices[0].message.content)
 
     def test_the_model_sees_the_picture(self):
-        self.assertIn("heart", self.text(question("What is in the picture?", FORMATS["png"])))
-        self.assertIn("moon", self.text(question("What is in the picture?", FORMATS["jpeg"])))
+        self.assertIn(
+            "heart", self.text(question("What is in the picture?", FORMATS["png"]))
+        )
+        self.assertIn(
+            "moon", self.text(question("What is in the picture?", FORMATS["jpeg"]))
+        )
 
     def test_two_pictures_stand_in_their_order(self):
-        messages = question("What is in the second picture?", FORMATS["png"], FORMATS["jpeg"])
+        messages = question(
+            "What is in the second picture?", FORMATS["png"], FORMATS["jpeg"]
+        )
         self.assertIn("moon", self.text(messages))
-        messages = question("What is in the second picture?", FORMATS["jpeg"], FORMATS["png"])
+        messages = question(
+            "What is in the second picture?", FORMATS["jpeg"], FORMATS["png"]
+        )
         self.assertIn("heart", self.text(messages))
 
     @table(
@@ -157,7 +171,9 @@ class Pictures(OpenAiTest):
     def test_a_detail_decides_over_tiles(self, options, tiles):
         # 2:1, so two tiles and the thumbnail where there may be more than one.
         part = image_part(IMAGES / "jpeg_896x448.jpg", **options)
-        messages = [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]
+        messages = [
+            {"role": "user", "content": [part, {"type": "text", "text": "What?"}]}
+        ]
         answer = self.ask(messages, max_tokens=1)
         self.assertEqual(answer.usage.prompt_tokens_details.image_tokens, 256 * tiles)
 
@@ -286,7 +302,9 @@ class Fields(OpenAiTest):
 
     def test_developer_is_system(self):
         def counted(role):
-            return self.ask([{"role": role, "content": "Be brief."}, *HELLO]).usage.prompt_tokens
+            return self.ask(
+                [{"role": role, "content": "Be brief."}, *HELLO]
+            ).usage.prompt_tokens
 
         self.assertEqual(counted("developer"), counted("system"))
 
@@ -304,7 +322,9 @@ class Models(OpenAiTest):
         self.assertTrue(model.model_extra["tandem"]["accepts_images"])
 
     def test_one_can_be_retrieved(self):
-        self.assertEqual(self.client.models.retrieve(MODEL), self.client.models.list().data[0])
+        self.assertEqual(
+            self.client.models.retrieve(MODEL), self.client.models.list().data[0]
+        )
 
 
 class Completions(OpenAiTest):
@@ -321,16 +341,22 @@ class Completions(OpenAiTest):
 
     def test_the_pieces_are_the_whole(self):
         chunks = list(self.complete(stream=True))
-        self.assertEqual("".join(c.choices[0].text for c in chunks), self.complete().choices[0].text)
+        self.assertEqual(
+            "".join(c.choices[0].text for c in chunks), self.complete().choices[0].text
+        )
         self.assertEqual({c.object for c in chunks}, {"text_completion"})
 
     def test_include_usage_makes_one_chunk_more(self):
         *_, last = self.complete(stream=True, stream_options={"include_usage": True})
         self.assertEqual(last.choices, [])
-        self.assertEqual(last.usage.completion_tokens, self.complete().usage.completion_tokens)
+        self.assertEqual(
+            last.usage.completion_tokens, self.complete().usage.completion_tokens
+        )
 
     def test_a_list_of_one_prompt_is_that_prompt(self):
-        self.assertEqual(self.complete(["I am the"]).choices[0].text, self.complete().choices[0].text)
+        self.assertEqual(
+            self.complete(["I am the"]).choices[0].text, self.complete().choices[0].text
+        )
 
     def test_16_tokens_are_the_default(self):
         answer = self.client.completions.create(

@@ -14,7 +14,12 @@ from serving import FORMATS, MODEL, data_url, expand, image_part, table
 
 
 def picture(url, **options):
-    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url, **options}}]}]
+    return [
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "image_url": {"url": url, **options}}],
+        }
+    ]
 
 
 URL = "messages[0].content[0].image_url.url"
@@ -23,7 +28,9 @@ PNG = "data:image/png;base64,"
 
 @expand
 class BadRequests(OpenAiTest):
-    def refused(self, param, code="invalid_value", kind=openai.BadRequestError, **options):
+    def refused(
+        self, param, code="invalid_value", kind=openai.BadRequestError, **options
+    ):
         with self.assertRaises(kind) as raised:
             self.ask(**options)
         error = raised.exception
@@ -44,21 +51,33 @@ class BadRequests(OpenAiTest):
             "n_of_2": ({"n": 2}, "n"),
             "max_tokens_of_0": ({"max_tokens": 0}, "max_tokens"),
             "max_tokens_a_fraction": ({"max_tokens": 1.5}, "max_tokens"),
-            "max_completion_tokens_below_0": ({"max_completion_tokens": -1}, "max_completion_tokens"),
+            "max_completion_tokens_below_0": (
+                {"max_completion_tokens": -1},
+                "max_completion_tokens",
+            ),
             "presence_penalty": ({"presence_penalty": 2.1}, "presence_penalty"),
             "frequency_penalty": ({"frequency_penalty": -2.1}, "frequency_penalty"),
             "seed_a_string": ({"seed": "seven"}, "seed"),
             "stop_of_17": ({"stop": ["x"] * 17}, "stop"),
             "stop_empty": ({"stop": [""]}, "stop[0]"),
             "stop_too_long": ({"stop": ["x" * 257]}, "stop[0]"),
-            "top_logprobs_over_20": ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+            "top_logprobs_over_20": (
+                {"logprobs": True, "top_logprobs": 21},
+                "top_logprobs",
+            ),
             "top_logprobs_alone": ({"top_logprobs": 2}, "top_logprobs"),
             "logit_bias_over_100": ({"logit_bias": {"5": 101}}, "logit_bias[5]"),
             "logit_bias_no_id": ({"logit_bias": {"five": 1}}, "logit_bias.five"),
-            "stream_options_alone": ({"stream_options": {"include_usage": True}}, "stream_options"),
+            "stream_options_alone": (
+                {"stream_options": {"include_usage": True}},
+                "stream_options",
+            ),
             "top_k": ({"extra_body": {"top_k": -2}}, "top_k"),
             "min_p": ({"extra_body": {"min_p": 1.5}}, "min_p"),
-            "repetition_penalty": ({"extra_body": {"repetition_penalty": 0}}, "repetition_penalty"),
+            "repetition_penalty": (
+                {"extra_body": {"repetition_penalty": 0}},
+                "repetition_penalty",
+            ),
             "min_tokens": ({"extra_body": {"min_tokens": 33}}, "min_tokens"),
             "ignore_eos": ({"extra_body": {"ignore_eos": "yes"}}, "ignore_eos"),
         }
@@ -70,10 +89,19 @@ class BadRequests(OpenAiTest):
         {
             "none": ([], "messages"),
             "257": (HELLO * 257, "messages"),
-            "an_unknown_role": ([{"role": "robot", "content": "Hi"}], "messages[0].role"),
-            "the_models_turn_last": ([*HELLO, {"role": "assistant", "content": "I"}], "messages[1].role"),
+            "an_unknown_role": (
+                [{"role": "robot", "content": "Hi"}],
+                "messages[0].role",
+            ),
+            "the_models_turn_last": (
+                [*HELLO, {"role": "assistant", "content": "I"}],
+                "messages[1].role",
+            ),
             "no_content": ([{"role": "user"}], "messages[0].content"),
-            "content_a_number": ([{"role": "user", "content": 5}], "messages[0].content"),
+            "content_a_number": (
+                [{"role": "user", "content": 5}],
+                "messages[0].content",
+            ),
             "no_parts": ([{"role": "user", "content": []}], "messages[0].content"),
             "65_parts": (
                 [{"role": "user", "content": [{"type": "text", "text": "x"}] * 65}],
@@ -152,7 +180,9 @@ class BadRequests(OpenAiTest):
 
     def test_a_picture_of_another_format_is_called_so(self):
         self.refused(
-            URL, "image_unsupported_format", messages=picture("data:image/gif;base64,R0lGODlh")
+            URL,
+            "image_unsupported_format",
+            messages=picture("data:image/gif;base64,R0lGODlh"),
         )
 
     def test_an_unknown_detail_is_refused(self):
@@ -299,7 +329,9 @@ class Keys(OpenAiTest):
             self.as_user("key-slow")
         self.assertEqual(raised.exception.code, "rate_limit_exceeded")
         self.assertEqual(raised.exception.type, "rate_limit_error")
-        self.assertGreater(float(raised.exception.response.headers["retry-after-ms"]), 1000)
+        self.assertGreater(
+            float(raised.exception.response.headers["retry-after-ms"]), 1000
+        )
 
     def test_x_api_key_is_read_too(self):
         answer = self.request("GET", "/v1/models", headers={"x-api-key": "key-good"})

@@ -60,7 +60,9 @@ class Stubs(PackageTest):
         checked_in = PACKAGE / "src" / "tandem_client" / "_proto"
         names = [p.relative_to(self.folder) for p in self.folder.rglob("*.py*")]
         self.assertIn(pathlib.Path("tandem/v1/gateway_pb2.py"), names)
-        _, differing, missing = filecmp.cmpfiles(self.folder, checked_in, names, shallow=False)
+        _, differing, missing = filecmp.cmpfiles(
+            self.folder, checked_in, names, shallow=False
+        )
         self.assertEqual((differing, missing), ([], []), "run clients/python/generate")
 
 
@@ -84,7 +86,9 @@ class Distribution(PackageTest):
     def test_it_is_installed_from_its_own_archive(self):
         # In a copy: a build leaves folders behind.
         source = shutil.copytree(
-            PACKAGE, self.folder / "source", ignore=shutil.ignore_patterns("build", "*.egg-info")
+            PACKAGE,
+            self.folder / "source",
+            ignore=shutil.ignore_patterns("build", "*.egg-info"),
         )
         build = "import setuptools.build_meta as b; b.build_sdist('../dist')"
         self.succeeds(source, sys.executable, "-c", build)
@@ -95,11 +99,21 @@ class Distribution(PackageTest):
         target = self.folder / "target"
         self.succeeds(
             self.folder,
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"),
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+            ),
             *("--no-build-isolation", "--target", target, archive),
         )
         self.assertTrue((target / "tandem_client" / "py.typed").exists())
-        self.assertTrue((target / "tandem_client/_proto/tandem/v1/gateway_pb2.pyi").exists())
+        self.assertTrue(
+            (target / "tandem_client/_proto/tandem/v1/gateway_pb2.pyi").exists()
+        )
         said = self.succeeds(
             self.folder,
             *(sys.executable, "-c"),

@@ -90,7 +90,9 @@ class ReflectionByHand(ChannelTest):
     @table(BOTH)
     def test_an_unknown_symbol_is_an_answer_and_no_end(self, package):
         answer = self.ask(package, file_containing_symbol="tandem.v1.Nothing")
-        self.assertEqual(answer.error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0])
+        self.assertEqual(
+            answer.error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0]
+        )
 
 
 @expand
@@ -119,7 +121,9 @@ class Health(ChannelTest):
     def test_a_watch_of_an_unknown_name_waits_for_it(self):
         watch = self.stub.Watch(health_pb2.HealthCheckRequest(service="nothing"))
         self.addCleanup(watch.cancel)
-        self.assertEqual(next(watch).status, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+        self.assertEqual(
+            next(watch).status, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        )
 
 
 class HealthOfAStop(ChannelTest):

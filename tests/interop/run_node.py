@@ -29,7 +29,12 @@ def run(files, environment):
     """Node looks for modules beside a file: the tests run where those are."""
     for file in (HERE / "node").glob("*.mjs"):
         shutil.copy(file, WORK)
-    command = [os.environ.get("TANDEM_NODE", NODE), "--test", "--test-reporter=tap", *files]
+    command = [
+        os.environ.get("TANDEM_NODE", NODE),
+        "--test",
+        "--test-reporter=tap",
+        *files,
+    ]
     process = subprocess.run(
         command, cwd=WORK, env=environment, stdout=subprocess.PIPE, text=True
     )

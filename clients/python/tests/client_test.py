@@ -14,7 +14,12 @@ ENDLESS = {"ignore_eos": True, "max_tokens": 30000}
 
 def red_png(size=64):
     def part(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data))
+            + kind
+            + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     rows = (b"\0" + b"\xff\0\0" * size) * size
     header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
@@ -37,7 +42,9 @@ class SyncClient(unittest.TestCase):
         self.assertEqual(answer.finish_reason, "stop")
         self.assertEqual(answer.usage.completion_tokens, len(answer.token_ids))
         self.assertGreater(answer.usage.total_tokens, answer.usage.prompt_tokens)
-        self.assertGreaterEqual(answer.timings.total, answer.timings.time_to_first_token)
+        self.assertGreaterEqual(
+            answer.timings.total, answer.timings.time_to_first_token
+        )
         self.assertTrue(answer.request_id)
 
     def test_a_stream_is_the_answer_in_pieces(self):
@@ -45,14 +52,18 @@ class SyncClient(unittest.TestCase):
         with self.tandem.stream("Who are you?", temperature=0) as chunks:
             pieces = list(chunks)
         self.assertEqual("".join(c.text for c in pieces), whole.text)
-        self.assertEqual([c.finish_reason for c in pieces[:-1]], [None] * (len(pieces) - 1))
+        self.assertEqual(
+            [c.finish_reason for c in pieces[:-1]], [None] * (len(pieces) - 1)
+        )
         self.assertEqual(pieces[-1].usage, whole.usage)
         self.assertIsNotNone(pieces[-1].timings)
 
     def test_a_stream_answers_what_is_left_of_it(self):
         stream = self.tandem.stream("Who are you?", temperature=0)
         next(stream)
-        self.assertEqual(stream.answer().text, self.tandem.chat("Who are you?", temperature=0).text)
+        self.assertEqual(
+            stream.answer().text, self.tandem.chat("Who are you?", temperature=0).text
+        )
 
     def test_a_picture_is_counted_in_the_usage(self):
         red = tc.image(red_png(), detail="low")
@@ -60,13 +71,20 @@ class SyncClient(unittest.TestCase):
         self.assertEqual(answer.usage.image_tokens, 256)
 
     def test_a_conversation_goes_on(self):
-        turns = [tc.system("Be brief."), tc.user("Hi"), tc.assistant("Hello."), tc.user("Who?")]
+        turns = [
+            tc.system("Be brief."),
+            tc.user("Hi"),
+            tc.assistant("Hello."),
+            tc.user("Who?"),
+        ]
         longer = self.tandem.count_tokens(turns).prompt_tokens
         self.assertGreater(longer, self.tandem.count_tokens("Who?").prompt_tokens)
         self.assertTrue(self.tandem.chat(turns, temperature=0).text)
 
     def test_logprobs_are_those_of_the_tokens(self):
-        answer = self.tandem.chat("Hi", temperature=0, max_tokens=4, logprobs=True, top_logprobs=3)
+        answer = self.tandem.chat(
+            "Hi", temperature=0, max_tokens=4, logprobs=True, top_logprobs=3
+        )
         self.assertEqual([p.token_id for p in answer.logprobs], list(answer.token_ids))
         for entry in answer.logprobs:
             self.assertEqual(len(entry.top), 3)
@@ -92,7 +110,10 @@ class SyncClient(unittest.TestCase):
         raw = self.tandem.count_tokens(tc.raw_prompt("Hi")).prompt_tokens
         self.assertLess(raw, self.tandem.count_tokens("Hi").prompt_tokens)
         answer = self.tandem.chat(tc.raw_prompt("I am"), temperature=0, max_tokens=2)
-        self.assertEqual(answer.usage.prompt_tokens, self.tandem.count_tokens(tc.raw_prompt("I am")).prompt_tokens)
+        self.assertEqual(
+            answer.usage.prompt_tokens,
+            self.tandem.count_tokens(tc.raw_prompt("I am")).prompt_tokens,
+        )
 
     def test_a_wrong_number_is_named(self):
         with self.assertRaises(tc.InvalidRequestError) as raised:
@@ -116,7 +137,10 @@ class SyncClient(unittest.TestCase):
     def test_a_client_is_shared_by_threads(self):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             texts = set(
-                pool.map(lambda _: self.tandem.chat("Who are you?", temperature=0).text, range(16))
+                pool.map(
+                    lambda _: self.tandem.chat("Who are you?", temperature=0).text,
+                    range(16),
+                )
             )
         self.assertEqual(len(texts), 1)
 
@@ -124,7 +148,9 @@ class SyncClient(unittest.TestCase):
         for _ in range(40):  # more than may run at once
             with self.tandem.stream("Hi", **ENDLESS) as chunks:
                 next(chunks)
-        self.assertTrue(self.tandem.chat("Who are you?", temperature=0, timeout=60).text)
+        self.assertTrue(
+            self.tandem.chat("Who are you?", temperature=0, timeout=60).text
+        )
 
 
 class AsyncioClient(unittest.IsolatedAsyncioTestCase):

@@ -78,7 +78,9 @@ class Classes(FakeTest):
         self.assertEqual(error.metadata, {"value": "2"})
         self.assertEqual(error.request_id, "req-7")
         self.assertIsNone(error.retry_after)
-        self.assertEqual(str(error), "INVALID_ARGUMENT FIELD_INVALID: sampling.top_p: 2")
+        self.assertEqual(
+            str(error), "INVALID_ARGUMENT FIELD_INVALID: sampling.top_p: 2"
+        )
 
     def test_an_error_without_details_has_its_code(self):
         client = self.client([Fail("INTERNAL", "bare")])
@@ -133,7 +135,9 @@ class Retries(FakeTest):
         self.assertEqual(len(self.fake.calls), 1)
 
     def test_a_delay_beyond_the_timeout_is_not_waited_for(self):
-        client = self.client([Fail("RESOURCE_EXHAUSTED", "busy", info("OVERLOADED"), retry(900))])
+        client = self.client(
+            [Fail("RESOURCE_EXHAUSTED", "busy", info("OVERLOADED"), retry(900))]
+        )
         with self.assertRaises(tc.OverloadedError):
             client.chat("Hi", timeout=30)
         self.assertEqual(len(self.fake.calls), 1)
@@ -168,7 +172,10 @@ class Sent(FakeTest):
         self.assertNotIn("authorization", self.metadata())
 
     def test_request_id_and_trace_context_are_metadata(self):
-        trace = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01", "tracestate": "a=b"}
+        trace = {
+            "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+            "tracestate": "a=b",
+        }
         self.client(ANSWER).chat("Hi", request_id="mine", **trace)
         self.assertEqual(self.metadata()["x-request-id"], "mine")
         for name, value in trace.items():
@@ -208,7 +215,9 @@ class Streams(FakeTest):
     def test_closing_ends_reading_from_another_thread(self):
         go = threading.Event()
         self.addCleanup(go.set)
-        stream = self.client([chunk("a"), lambda: go.wait(60), chunk("b", True)]).stream("Hi")
+        stream = self.client(
+            [chunk("a"), lambda: go.wait(60), chunk("b", True)]
+        ).stream("Hi")
         next(stream)
         threading.Timer(0.05, stream.close).start()
         self.assertEqual(list(stream), [])

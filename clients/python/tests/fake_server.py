@@ -21,11 +21,15 @@ def status(code: str, message: str, *details: Any) -> bytes:
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
     number = CODES[code].value[0]
-    return status_pb2.Status(code=number, message=message, details=packed).SerializeToString()
+    return status_pb2.Status(
+        code=number, message=message, details=packed
+    ).SerializeToString()
 
 
 def info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
-    return error_details_pb2.ErrorInfo(reason=reason, domain="tandem", metadata=metadata)
+    return error_details_pb2.ErrorInfo(
+        reason=reason, domain="tandem", metadata=metadata
+    )
 
 
 def retry(seconds: float) -> error_details_pb2.RetryInfo:
@@ -35,7 +39,9 @@ def retry(seconds: float) -> error_details_pb2.RetryInfo:
 
 
 def chunk(text: str, last: bool = False) -> gateway_pb2.ChatChunk:
-    message = gateway_pb2.ChatChunk(id="chat-1", model="fake", delta_text=text, token_ids=[1])
+    message = gateway_pb2.ChatChunk(
+        id="chat-1", model="fake", delta_text=text, token_ids=[1]
+    )
     if last:
         message.finish_reason = types_pb2.FINISH_REASON_STOP
         message.usage.completion_tokens = 2
@@ -87,7 +93,9 @@ class FakeServer(grpc.GenericRpcHandler):
             gateway_pb2.ChatResponse.SerializeToString,
         )
 
-    def _stream(self, entry: list[Any], context: Any) -> Iterator[gateway_pb2.ChatChunk]:
+    def _stream(
+        self, entry: list[Any], context: Any
+    ) -> Iterator[gateway_pb2.ChatChunk]:
         context.send_initial_metadata([("x-request-id", "req-fake")])
         for step in entry:
             if isinstance(step, Fail):

@@ -32,7 +32,12 @@ class Messages(unittest.TestCase):
     def test_a_list_of_turns_is_a_conversation(self):
         self.assertEqual(
             shape([system("s"), user("a", image(b"1")), assistant("b"), user("c")]),
-            [("system", ["s"]), ("user", ["a", b"1"]), ("assistant", ["b"]), ("user", ["c"])],
+            [
+                ("system", ["s"]),
+                ("user", ["a", b"1"]),
+                ("assistant", ["b"]),
+                ("user", ["c"]),
+            ],
         )
 
     def test_dicts_and_turns_mix(self):
@@ -45,11 +50,15 @@ class Messages(unittest.TestCase):
         url = "data:image/png;base64," + base64.b64encode(b"png").decode()
         parts = [
             {"type": "text", "text": "What?"},
-            {"type": "image_url", "image_url": {"url": url, "detail": "high", "max_tiles": 3}},
+            {
+                "type": "image_url",
+                "image_url": {"url": url, "detail": "high", "max_tiles": 3},
+            },
             {"type": "image_url", "image_url": url},
         ]
         self.assertEqual(
-            shape([{"role": "user", "content": parts}]), [("user", ["What?", b"png", b"png"])]
+            shape([{"role": "user", "content": parts}]),
+            [("user", ["What?", b"png", b"png"])],
         )
         part = to_request(parts)[0][0].content[1].image
         self.assertEqual(part.detail, gateway_pb2.ImagePart.DETAIL_HIGH)
@@ -67,8 +76,12 @@ class Messages(unittest.TestCase):
                     self.assertEqual(image(source).data, b"png")
 
     def test_detail_and_tiles_of_an_image_are_sent(self):
-        part = to_request(image(b"png", detail="low", max_tiles=2))[0][0].content[0].image
-        self.assertEqual((part.detail, part.max_tiles), (gateway_pb2.ImagePart.DETAIL_LOW, 2))
+        part = (
+            to_request(image(b"png", detail="low", max_tiles=2))[0][0].content[0].image
+        )
+        self.assertEqual(
+            (part.detail, part.max_tiles), (gateway_pb2.ImagePart.DETAIL_LOW, 2)
+        )
 
     def test_an_image_does_not_print_its_bytes(self):
         self.assertNotIn("secret", repr(image(b"secret")))
@@ -83,7 +96,10 @@ class WhatIsNoMessage(unittest.TestCase):
         "a dict that is no turn": (TypeError, {"content": "a"}),
         "a turn without content": (ValueError, [{"role": "user"}]),
         "a part of another type": (ValueError, [{"type": "audio"}]),
-        "an address on the web": (ValueError, [{"type": "image_url", "image_url": "https://x/y"}]),
+        "an address on the web": (
+            ValueError,
+            [{"type": "image_url", "image_url": "https://x/y"}],
+        ),
         "no base64": (
             ValueError,
             [{"type": "image_url", "image_url": "data:image/png;base64,@@@"}],

@@ -1,9 +1,9 @@
 """Asks a Tandem server about texts and pictures, over gRPC.
 
-    from tandem_client import Client, image
+from tandem_client import Client, image
 
-    with Client("127.0.0.1:50051") as tandem:
-        print(tandem.chat([image("photo.png"), "What is this?"]).text)
+with Client("127.0.0.1:50051") as tandem:
+    print(tandem.chat([image("photo.png"), "What is this?"]).text)
 """
 
 from tandem_client.aio import AsyncChatStream, AsyncClient

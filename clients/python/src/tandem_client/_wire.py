@@ -109,7 +109,9 @@ def join(chunks: Sequence[Chunk], request_id: str) -> Answer:
     last = chunks[-1] if chunks else None
     if not last or not last.finish_reason or not last.usage or not last.timings:
         raise errors.ServerError(
-            "the stream ended without a finish_reason", code="INTERNAL", request_id=request_id
+            "the stream ended without a finish_reason",
+            code="INTERNAL",
+            request_id=request_id,
         )
     return Answer(
         id=last.id,
@@ -134,13 +136,17 @@ def model(message: gateway_pb2.Model) -> Model:
         max_tiles=message.max_tiles,
         tokens_per_tile=message.tokens_per_tile,
         fingerprint=message.fingerprint,
-        profile=types_pb2.Profile.Name(message.profile).removeprefix("PROFILE_").lower(),
+        profile=types_pb2.Profile.Name(message.profile)
+        .removeprefix("PROFILE_")
+        .lower(),
         dtype=types_pb2.DType.Name(message.dtype).removeprefix("DTYPE_").lower(),
     )
 
 
 def token_count(message: gateway_pb2.CountTokensResponse) -> TokenCount:
-    return TokenCount(message.prompt_tokens, message.image_tokens, tuple(message.token_ids))
+    return TokenCount(
+        message.prompt_tokens, message.image_tokens, tuple(message.token_ids)
+    )
 
 
 def error(failed: grpc.RpcError) -> errors.TandemError:
@@ -191,7 +197,9 @@ def _usage(message: types_pb2.Usage) -> Usage:
 
 
 def _timings(message: types_pb2.Timings) -> Timings:
-    return Timings(**{name: getattr(message, name) for name in Timings.__dataclass_fields__})
+    return Timings(
+        **{name: getattr(message, name) for name in Timings.__dataclass_fields__}
+    )
 
 
 def _logprob(message: types_pb2.TokenLogprob) -> TokenLogprob:

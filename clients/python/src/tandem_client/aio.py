@@ -111,7 +111,9 @@ class AsyncClient:
         )
         return _wire.answer(message, request_id)
 
-    def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> AsyncChatStream:
+    def stream(
+        self, messages: Messages, **options: Unpack[ChatOptions]
+    ) -> AsyncChatStream:
         """The same, a few tokens at a time. To be called in the event loop."""
         request_options, call = split(options)
         request = _wire.chat_request(self._model, messages, request_options)
@@ -162,7 +164,9 @@ class AsyncClient:
         )
         return _wire.model(message.model)
 
-    async def _unary(self, name: str, request: Any, answer: Any, options: Any) -> tuple[Any, str]:
+    async def _unary(
+        self, name: str, request: Any, answer: Any, options: Any
+    ) -> tuple[Any, str]:
         """The answer, and the call's request id."""
         method = self._channel().unary_unary(
             _wire.SERVICE + name,
@@ -190,7 +194,9 @@ class AsyncClient:
 
     def _open(self) -> Any:
         if self._credentials is None:
-            return grpc.aio.insecure_channel(self._target, options=_wire.CHANNEL_OPTIONS)
+            return grpc.aio.insecure_channel(
+                self._target, options=_wire.CHANNEL_OPTIONS
+            )
         return grpc.aio.secure_channel(
             self._target, self._credentials, options=_wire.CHANNEL_OPTIONS
         )

@@ -108,7 +108,9 @@ class Client:
         """Answers a text, a list of texts and images, or a conversation."""
         request_options, call = split(options)
         request = _wire.chat_request(self._model, messages, request_options)
-        message, request_id = self._unary("ChatUnary", request, gateway_pb2.ChatResponse, call)
+        message, request_id = self._unary(
+            "ChatUnary", request, gateway_pb2.ChatResponse, call
+        )
         return _wire.answer(message, request_id)
 
     def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatStream:
@@ -137,7 +139,9 @@ class Client:
     ) -> TokenCount:
         """Tokens of a prompt, which is not run."""
         request = _wire.count_request(model or self._model, messages, return_token_ids)
-        message, _ = self._unary("CountTokens", request, gateway_pb2.CountTokensResponse, options)
+        message, _ = self._unary(
+            "CountTokens", request, gateway_pb2.CountTokensResponse, options
+        )
         return _wire.token_count(message)
 
     def models(self, **options: Unpack[CallOptions]) -> list[Model]:
@@ -160,7 +164,9 @@ class Client:
         )
         return _wire.model(message.model)
 
-    def _unary(self, name: str, request: Any, answer: Any, options: Any) -> tuple[Any, str]:
+    def _unary(
+        self, name: str, request: Any, answer: Any, options: Any
+    ) -> tuple[Any, str]:
         """The answer, and the call's request id."""
         method = self._channel.unary_unary(
             _wire.SERVICE + name,
@@ -171,7 +177,9 @@ class Client:
         budget = Budget(options, self._timeout, self._max_retries)
         while True:
             try:
-                message, call = method.with_call(request, timeout=budget.left(), metadata=metadata)
+                message, call = method.with_call(
+                    request, timeout=budget.left(), metadata=metadata
+                )
                 return message, _wire.request_id_of(call.initial_metadata())
             except grpc.RpcError as failed:
                 error = _wire.error(failed)

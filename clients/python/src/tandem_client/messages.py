@@ -105,7 +105,9 @@ def raw_prompt(text: str) -> RawPrompt:
     return RawPrompt(text)
 
 
-def to_request(messages: Messages) -> tuple[list[gateway_pb2.ChatMessage], Optional[str]]:
+def to_request(
+    messages: Messages,
+) -> tuple[list[gateway_pb2.ChatMessage], Optional[str]]:
     """Messages, or a prompt, as the protocol has them. TypeError or ValueError
     for what is neither; what the server judges is left to it."""
     if isinstance(messages, RawPrompt):
@@ -127,7 +129,9 @@ def _turns(messages: Messages) -> list[Message]:
 
 
 def _is_turn(value: object) -> bool:
-    return isinstance(value, Message) or (isinstance(value, Mapping) and "role" in value)
+    return isinstance(value, Message) or (
+        isinstance(value, Mapping) and "role" in value
+    )
 
 
 def _turn(value: Any) -> Message:
