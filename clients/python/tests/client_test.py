@@ -100,6 +100,7 @@ class SyncClient(unittest.TestCase):
         self.assertEqual(self.tandem.model(model.id), model)
         self.assertTrue(model.accepts_images)
         self.assertEqual(model.profile, "custom")
+        self.assertGreater(model.tile_size, 0)
 
     def test_the_prompts_ids_are_answered_where_asked_for(self):
         count = self.tandem.count_tokens("Hi", return_token_ids=True)

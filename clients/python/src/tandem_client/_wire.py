@@ -134,6 +134,7 @@ def model(message: gateway_pb2.Model) -> Model:
         max_context_tokens=message.max_context_tokens,
         accepts_images=message.accepts_images,
         max_tiles=message.max_tiles,
+        tile_size=message.tile_size,
         tokens_per_tile=message.tokens_per_tile,
         fingerprint=message.fingerprint,
         profile=types_pb2.Profile.Name(message.profile)

@@ -116,6 +116,8 @@ class Model:
     accepts_images: bool
     max_tiles: int
     """Of an image that names none."""
+    tile_size: int
+    """A tile's edge in pixels."""
     tokens_per_tile: int
     fingerprint: str
     profile: str

@@ -167,7 +167,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ["accepts_images", "dtype", "fingerprint", "id", "max_context_tokens", "max_tiles", "profile", "tokens_per_tile"]
+    __slots__ = ["accepts_images", "dtype", "fingerprint", "id", "max_context_tokens", "max_tiles", "profile", "tile_size", "tokens_per_tile"]
     ACCEPTS_IMAGES_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +175,7 @@ class Model(_message.Message):
     MAX_CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_TILES_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
+    TILE_SIZE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_PER_TILE_FIELD_NUMBER: _ClassVar[int]
     accepts_images: bool
     dtype: _types_pb2.DType
@@ -183,5 +184,6 @@ class Model(_message.Message):
     max_context_tokens: int
     max_tiles: int
     profile: _types_pb2.Profile
+    tile_size: int
     tokens_per_tile: int
-    def __init__(self, id: _Optional[str] = ..., max_context_tokens: _Optional[int] = ..., accepts_images: bool = ..., max_tiles: _Optional[int] = ..., tokens_per_tile: _Optional[int] = ..., fingerprint: _Optional[str] = ..., profile: _Optional[_Union[_types_pb2.Profile, str]] = ..., dtype: _Optional[_Union[_types_pb2.DType, str]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., max_context_tokens: _Optional[int] = ..., accepts_images: bool = ..., max_tiles: _Optional[int] = ..., tokens_per_tile: _Optional[int] = ..., fingerprint: _Optional[str] = ..., profile: _Optional[_Union[_types_pb2.Profile, str]] = ..., dtype: _Optional[_Union[_types_pb2.DType, str]] = ..., tile_size: _Optional[int] = ...) -> None: ...
