@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/reflection_v1.h"
 #include "common/status_macros.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -81,6 +82,10 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
       return dynamic_cast<const Reflection*>(plugin.get()) != nullptr;
     });
     if (!on_) return;
+    // gRPC's health service is written without descriptors: a tool would find
+    // it by name and nothing about it.
+    google::protobuf::LinkMessageReflection<
+        grpc::health::v1::HealthCheckRequest>();
     plugins->push_back(std::make_unique<Reflection>());
     plugins->push_back(MakeReflectionV1());
   }

@@ -16,6 +16,7 @@
 #include "gateway/openai_answer.h"
 #include "gateway/openai_error.h"
 #include "gateway/openai_response.h"
+#include "gateway/playground.h"
 #include "gateway/token_count.h"
 
 namespace tandem {
@@ -87,6 +88,10 @@ void OpenAiHttp::Handle(std::shared_ptr<HttpExchange> http) const {
     }
   }
   if (found == nullptr) {
+    const bool reads = exchange.request().method == "GET";
+    auto page = PlaygroundPage(
+        path, exchange.request().Header("accept-encoding"));
+    if (reads && page.has_value()) return exchange.Respond(*std::move(page));
     return http->Respond(
         OpenAiRefusal(404, "no such path", exchange.request_id));
   }

@@ -23,8 +23,9 @@ namespace tandem {
 //   GET  /v1/models[/ID]
 //   GET  /health                200 {}, or 503 while nobody can be served
 //   GET  /version
+//   GET  /                      the playground, and its files behind it
 //
-// Everything but the last two asks for a key where keys are configured. Every
+// The API, /v1 and /tokenize, asks for a key where keys are configured. Every
 // answer has x-request-id (the client's, where it is valid), every failure an
 // error object. The header `x-tandem-timings: 1` adds timings_ms to an answer.
 // HTTP knows no deadlines: a request may take as long as gRPC's longest.

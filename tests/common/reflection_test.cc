@@ -148,6 +148,24 @@ TEST_F(ReflectionTest, ListsTheServicesOfItsServer) {
   }
 }
 
+TEST_F(ReflectionTest, EveryServiceThatIsListedIsDescribed) {
+  Start(/*reflection=*/true);
+  ServerReflectionRequest request;
+  request.set_list_services("");
+  for (const char* version : {kV1, kV1Alpha}) {
+    const auto listed = Ask(version, {request});
+    ASSERT_EQ(listed.size(), 1u) << version;
+    for (const auto& service : listed[0].list_services_response().service()) {
+      ServerReflectionRequest symbol;
+      symbol.set_file_containing_symbol(service.name());
+      const auto described = Ask(version, {symbol});
+      ASSERT_EQ(described.size(), 1u) << version;
+      EXPECT_TRUE(described[0].has_file_descriptor_response())
+          << service.name() << " by " << version;
+    }
+  }
+}
+
 TEST_F(ReflectionTest, AFileComesWithThoseThatItNeeds) {
   Start(/*reflection=*/true);
   ServerReflectionRequest request;
