@@ -8,7 +8,7 @@
 #include "common/grpc_status.h"
 #include "common/request_id.h"
 #include "common/status_macros.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

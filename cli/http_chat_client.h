@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cli/chat_client.h"
-#include "cli/http_call.h"
+#include "cli/http_client.h"
 
 namespace tandem {
 
@@ -22,7 +22,7 @@ class HttpChatClient final : public ChatClient {
   void Cancel() override { exchange_.Cancel(); }
 
  private:
-  HttpCall exchange_;
+  HttpClient exchange_;
   const CallHeaders headers_;
 };
 

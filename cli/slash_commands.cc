@@ -13,7 +13,7 @@
 #include "cli/terminal_text.h"
 #include "cli/text_file.h"
 #include "common/status_macros.h"
-#include "llm_service/utf8.h"
+#include "common/utf8.h"
 
 namespace tandem {
 namespace {

@@ -89,9 +89,12 @@ void OpenAiHttp::Handle(std::shared_ptr<HttpExchange> http) const {
   }
   if (found == nullptr) {
     const bool reads = exchange.request().method == "GET";
-    auto page = PlaygroundPage(
-        path, exchange.request().Header("accept-encoding"));
-    if (reads && page.has_value()) return exchange.Respond(*std::move(page));
+    auto page =
+        PlaygroundPage(path, exchange.request().Header("accept-encoding"));
+    if (reads && page.has_value()) {
+      page->headers.emplace_back(kRequestIdHeader, exchange.request_id);
+      return http->Respond(*std::move(page));
+    }
     return http->Respond(
         OpenAiRefusal(404, "no such path", exchange.request_id));
   }

@@ -316,10 +316,10 @@ TEST_F(HttpChatClientTest, AListOfModelsThatIsNoneIsSaid) {
   EXPECT_TRUE(absl::IsUnauthenticated(client_.FindModel("").status()));
 }
 
-TEST(HttpCallTest, ASilentServerIsGivenUpAtTheDeadline) {
+TEST(HttpClientTest, ASilentServerIsGivenUpAtTheDeadline) {
   FakeHttpServer server;
   server.Expect({.hang = true});
-  HttpCall exchange(server.address());
+  HttpClient exchange(server.address());
   const absl::Status status =
       exchange
           .Send({.target = "/", .timeout = absl::Milliseconds(50)},
@@ -331,11 +331,11 @@ TEST(HttpCallTest, ASilentServerIsGivenUpAtTheDeadline) {
   EXPECT_EQ(ErrorReason(status), reason::kDeadlineExceeded);
 }
 
-TEST(HttpCallTest, AnAnswerAboveTheBoundIsGivenUp) {
+TEST(HttpClientTest, AnAnswerAboveTheBoundIsGivenUp) {
   FakeHttpServer server;
   server.Expect(
       {.writes = {HttpAnswer("200 OK", "text/plain", std::string(100, 'x'))}});
-  HttpCall exchange(server.address());
+  HttpClient exchange(server.address());
   const absl::Status status = exchange
                                   .Send({.target = "/", .max_body_bytes = 99},
                                         [](const HttpHead&, absl::string_view) {
@@ -345,7 +345,7 @@ TEST(HttpCallTest, AnAnswerAboveTheBoundIsGivenUp) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
 }
 
-TEST(HttpCallTest, SaysThatNobodyAnswers) {
+TEST(HttpClientTest, SaysThatNobodyAnswers) {
   // Port 1 is nobody's.
   HttpChatClient client({.host = "127.0.0.1", .port = 1});
   const absl::Status status = client.FindModel("").status();

@@ -1,4 +1,4 @@
-#include "cli/http_call.h"
+#include "cli/http_client.h"
 
 #include <algorithm>
 #include <chrono>
@@ -76,7 +76,7 @@ HttpHead HeadOf(const Parser::value_type& message) {
 
 // One call's socket and what bounds it. All of it is used on the thread that
 // calls Send; Cancel posts to it.
-class HttpCall::Connection {
+class HttpClient::Connection {
  public:
   Connection(const HostPort& server, const HttpCall& call)
       : server_(server), call_(call), end_(In(call.timeout)) {}
@@ -230,11 +230,11 @@ class HttpCall::Connection {
   Parser parser_;
 };
 
-HttpCall::HttpCall(HostPort server) : server_(std::move(server)) {}
-HttpCall::~HttpCall() = default;
+HttpClient::HttpClient(HostPort server) : server_(std::move(server)) {}
+HttpClient::~HttpClient() = default;
 
-absl::StatusOr<HttpHead> HttpCall::Send(const HttpCall& call,
-                                        const OnBody& on_body) {
+absl::StatusOr<HttpHead> HttpClient::Send(const HttpCall& call,
+                                          const OnBody& on_body) {
   try {
     Connection connection(server_, call);
     SetRunning(&connection);
@@ -245,12 +245,12 @@ absl::StatusOr<HttpHead> HttpCall::Send(const HttpCall& call,
   }
 }
 
-void HttpCall::SetRunning(Connection* connection) {
+void HttpClient::SetRunning(Connection* connection) {
   absl::MutexLock lock(&mutex_);
   running_ = connection;
 }
 
-void HttpCall::Cancel() {
+void HttpClient::Cancel() {
   absl::MutexLock lock(&mutex_);
   if (running_ != nullptr) running_->Cancel();
 }

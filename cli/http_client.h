@@ -36,10 +36,10 @@ struct HttpHead {
 
 // Calls of one server, one after another. Cancel may come from any thread, the
 // rest from one, which does all of the work and blocks.
-class HttpCall {
+class HttpClient {
  public:
-  explicit HttpCall(HostPort server);
-  ~HttpCall();
+  explicit HttpClient(HostPort server);
+  ~HttpClient();
 
   // Sends the call and hands the answer's body to `on_body` as it comes, whole
   // or in parts. Waits 10 s at most for the connection and `timeout` for
