@@ -213,8 +213,8 @@ void HttpConnection::OnReadAhead(error_code error, size_t bytes) {
   if (error == asio::error::operation_aborted) return ReadHeader();
   if (error) {
     // Who has asked for nothing more may still read what is on its way.
-    const bool answering = !lingers_ && complete_ && !outgoing_.empty();
-    return answering ? void() : Close();
+    peer_closed_ = !lingers_ && complete_ && !outgoing_.empty();
+    return peer_closed_ ? void() : Close();
   }
   buffer_.commit(bytes);
   if (lingers_) {
@@ -358,6 +358,7 @@ void HttpConnection::OnAnswered() {
   in_exchange_ = false;
   const HttpExchange::Events let_go = std::exchange(events_, {});
   std::deque<Outgoing>().swap(outgoing_);
+  if (peer_closed_) return Close();  // There is no second news of it.
   if (framing_.keep_alive && !core_->draining) {
     AwaitRequest();
   } else {

@@ -143,6 +143,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool complete_ = false;     // its answer was given whole
   bool reading_ahead_ = false;
   bool closed_ = false;
+  bool peer_closed_ = false;  // it will send nothing more
   bool lingers_ = false;           // the connection ends with this answer
   std::string head_;               // goes out with the first piece
   std::deque<Outgoing> outgoing_;  // the front is being written
