@@ -174,7 +174,7 @@ void HttpConnection::Dispatch() {
   parser_.reset();
   buffer_.shrink_to_fit();
   in_exchange_ = true;
-  complete_ = false;
+  complete_ = streamed_ = false;
   ++exchange_;
   ++core_->num_exchanges;
   ReadAhead();
@@ -254,6 +254,7 @@ void HttpConnection::Respond(int64_t exchange, const HttpResponse& response) {
 
 void HttpConnection::Begin(int64_t exchange, const HttpResponse& head) {
   if (!IsCurrent(exchange)) return;
+  streamed_ = true;
   framing_.chunked = framing_.minor_version > 0;
   framing_.keep_alive &= framing_.chunked && !core_->draining;
   head_ = HttpHead(head, framing_, /*has_length=*/false);
@@ -284,7 +285,7 @@ void HttpConnection::End(int64_t exchange) {
 
 void HttpConnection::Abandon(int64_t exchange) {
   if (!IsCurrent(exchange)) return;
-  if (framing_.chunked) return Close();  // A part of it is out.
+  if (streamed_) return Close();  // A part of it is out.
   framing_.keep_alive = false;
   const auto& refusal = options().refusal;
   Respond(exchange,

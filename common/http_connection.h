@@ -141,9 +141,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   int64_t exchange_ = 0;      // number of the last one
   bool in_exchange_ = false;  // one is being handled or answered
   bool complete_ = false;     // its answer was given whole
+  bool streamed_ = false;     // it was begun
   bool reading_ahead_ = false;
   bool closed_ = false;
-  bool peer_closed_ = false;  // it will send nothing more
+  bool peer_closed_ = false;       // it will send nothing more
   bool lingers_ = false;           // the connection ends with this answer
   std::string head_;               // goes out with the first piece
   std::deque<Outgoing> outgoing_;  // the front is being written

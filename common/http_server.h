@@ -51,7 +51,8 @@ class HttpExchange {
   explicit HttpExchange(HttpRequest request) : request_(std::move(request)) {}
   virtual ~HttpExchange() = default;
 
-  // May be moved from.
+  // While the handler runs, which may move from it; what it needs later it must
+  // take.
   HttpRequest& request() { return request_; }
 
   // Events come on the server's threads, one at a time; none after the answer

@@ -191,6 +191,7 @@ void ChatSession::OnChunk(v1::GenerateChunk chunk) {
   out.set_delta_text(std::move(*chunk.mutable_delta_text()));
   out.mutable_token_ids()->Swap(chunk.mutable_token_ids());
   out.mutable_logprobs()->Swap(chunk.mutable_logprobs());
+  out.set_prompt_tokens(chunk.prompt_tokens());
   bool stopped = false;
   {
     absl::MutexLock lock(&mutex_);

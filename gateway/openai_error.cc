@@ -91,10 +91,10 @@ HttpResponse JsonResponse(int http_status, std::string body,
                       {"X-Content-Type-Options", "nosniff"}}};
 }
 
-// SDKs repeat these by themselves.
-bool IsRepeated(int http_status) {
-  return http_status == 408 || http_status == 409 || http_status == 429 ||
-         http_status >= 500;
+// SDKs repeat some statuses by themselves; a lost peer and a deadline are for
+// them to judge.
+bool IsFinal(const absl::Status& status) {
+  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status);
 }
 
 }  // namespace
@@ -117,7 +117,7 @@ HttpResponse OpenAiErrorResponse(const absl::Status& status,
     response.headers.emplace_back("retry-after-ms", absl::StrCat(ms));
     response.headers.emplace_back("Retry-After",
                                   absl::StrCat(std::ceil(ms / 1000)));
-  } else if (IsRepeated(response.status)) {
+  } else if (IsFinal(status)) {
     response.headers.emplace_back("x-should-retry", "false");
   }
   return response;

@@ -18,8 +18,8 @@ int OpenAiHttpStatus(const absl::Status& status);
 std::string OpenAiErrorJson(const absl::Status& status);
 
 // The whole answer: with x-request-id, and where clients may try again with the
-// delay (retry-after-ms, retry-after), else `x-should-retry: false` for
-// statuses that SDKs repeat by themselves.
+// delay (retry-after-ms, retry-after), and `x-should-retry: false` where that
+// cannot help.
 HttpResponse OpenAiErrorResponse(const absl::Status& status,
                                  const std::string& request_id);
 

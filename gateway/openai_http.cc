@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -29,6 +30,24 @@ absl::string_view MediaType(const HttpRequest& request) {
   return absl::StripTrailingAsciiWhitespace(header.substr(0, header.find(';')));
 }
 
+// Names may hold what paths do not ("org/model"); what is not encoded well
+// stays as it is.
+std::string PercentDecoded(absl::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    int value = 0;
+    if (text[0] == '%' && text.size() >= 3 &&
+        absl::SimpleHexAtoi(text.substr(1, 2), &value)) {
+      decoded.push_back(static_cast<char>(value));
+      text.remove_prefix(3);
+    } else {
+      decoded.push_back(text[0]);
+      text.remove_prefix(1);
+    }
+  }
+  return decoded;
+}
+
 HttpResponse JsonAnswer(std::string body) {
   return {.content_type = "application/json", .body = std::move(body)};
 }
@@ -47,7 +66,7 @@ struct OpenAiHttp::Exchange {
     http->Respond(std::move(response));
   }
   void Fail(const absl::Status& status) const {
-    http->Respond(OpenAiErrorResponse(InOpenAiTerms(status), request_id));
+    http->Respond(OpenAiErrorResponse(status, request_id));
   }
   // Counts an answer that is given at once.
   void Finish(CallRecord& record, absl::StatusOr<std::string> body) const {
@@ -215,7 +234,9 @@ void OpenAiHttp::Tokenize(Exchange& exchange) const {
   const auto count = frame_.engine.NewTokenCount(
       *std::move(call), [exchange, record, max_model_len](
                             absl::StatusOr<v1::CountTokensResponse> counted) {
-        if (!counted.ok()) return exchange.Finish(*record, counted.status());
+        if (!counted.ok()) {
+          return exchange.Finish(*record, InOpenAiTerms(counted.status()));
+        }
         exchange.Finish(*record, OpenAiTokensJson(*counted, max_model_len));
       });
   exchange.http->Watch(
@@ -241,9 +262,9 @@ void OpenAiHttp::GetModel(Exchange& exchange) const {
     TANDEM_ASSIGN_OR_RETURN(const auto pass, Identify(exchange));
     TANDEM_ASSIGN_OR_RETURN(
         const v1::Model model,
-        frame_.engine.GetModel(
-            absl::StripPrefix(exchange.request().path, kModelPrefix),
-            pass.get()));
+        frame_.engine.GetModel(PercentDecoded(absl::StripPrefix(
+                                   exchange.request().path, kModelPrefix)),
+                               pass.get()));
     return OpenAiModelJson(model, started_);
   }());
 }

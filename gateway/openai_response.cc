@@ -159,10 +159,11 @@ std::string OpenAiChunks::Event(const v1::ChatChunk& chunk) {
   last_.set_model(chunk.model());
   last_.set_created(chunk.created());
   last_.set_system_fingerprint(chunk.system_fingerprint());
-  const uint32_t tokens =
-      last_.usage().completion_tokens() + chunk.token_ids_size();
-  if (chunk.has_usage()) *last_.mutable_usage() = chunk.usage();
-  if (!is_last) last_.mutable_usage()->set_completion_tokens(tokens);
+  v1::Usage& usage = *last_.mutable_usage();
+  if (chunk.prompt_tokens() > 0) usage.set_prompt_tokens(chunk.prompt_tokens());
+  usage.set_completion_tokens(usage.completion_tokens() +
+                              chunk.token_ids_size());
+  if (is_last) usage = chunk.usage();
 
   Json json =
       Envelope(chunk, form_.chat ? "chat.completion.chunk" : "text_completion");

@@ -34,6 +34,7 @@ void GenerateCall::Run(const v1::GenerateRequest& request,
   generation->received = received_;
   generation->deadline = deadline;
   logprobs_ = generation->sampling.num_logprobs >= 0;
+  num_prompt_ = static_cast<uint32_t>(generation->prompt.token_ids.size());
   // The answer and this call hold each other until OnDone.
   auto answer = deps_.engine.Generate(*std::move(generation),
                                       [self = self_] { self->Pump(); });
@@ -112,7 +113,10 @@ void GenerateCall::WriteTokens(Answer::Batch batch) {
   chunk_.Clear();
   for (const AnswerToken& token : batch.tokens) AddToken(token);
   const bool any = !batch.tokens.empty();
-  if (any && !first_write_.has_value()) first_write_ = deps_.clock.Monotonic();
+  if (any && !first_write_.has_value()) {
+    first_write_ = deps_.clock.Monotonic();
+    chunk_.set_prompt_tokens(num_prompt_);
+  }
   bool write = any;
   if (batch.end.has_value() && batch.end->status.ok()) {
     AddEnd(*batch.end);

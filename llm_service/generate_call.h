@@ -55,6 +55,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateChunk> {
   const absl::Duration received_;
   std::shared_ptr<GenerateCall> self_;  // until OnDone
   bool logprobs_ = false;
+  uint32_t num_prompt_ = 0;  // tokens
 
   absl::Mutex mutex_;
   std::shared_ptr<Answer> answer_ ABSL_GUARDED_BY(mutex_);

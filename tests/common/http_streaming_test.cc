@@ -225,7 +225,6 @@ TEST_F(HttpStreamingTest, LargeBodiesGoToWorkersAndAreCountedTogether) {
       absl::StrCat("POST /a HTTP/1.1\r\nContent-Length: 200000\r\n\r\n", half);
   RawConnection first(port());
   first.Send(request);
-  EXPECT_EQ(Exchange(0)->request().body.size(), 0u);  // the handler is back
   Exchange(0)->Respond({.body = "done"});
   EXPECT_THAT(first.ReadUntil("done"), HasSubstr("200 OK"));
   // One that is still being read leaves too little for the next.

@@ -240,6 +240,7 @@ absl::Status FakeLlmService::Answer(
     chunk.Clear();
     chunk.set_delta_text(script.pieces[i]);
     chunk.add_token_ids(i + 1);
+    if (i == 0) chunk.set_prompt_tokens(usage.prompt_tokens());
     if (i == num_pieces - 1) {
       chunk.set_finish_reason(script.finish_reason);
       *chunk.mutable_usage() = usage;

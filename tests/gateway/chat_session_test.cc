@@ -30,6 +30,8 @@ TEST_F(ChatSessionTest, StreamsTokensInOrderAndTheAccountsLast) {
     const bool is_last = &chunk == &answer.chunks.back();
     EXPECT_EQ(chunk.finish_reason() != v1::FINISH_REASON_UNSPECIFIED, is_last);
     EXPECT_EQ(chunk.has_usage(), is_last);
+    EXPECT_EQ(chunk.prompt_tokens(),
+              &chunk == &answer.chunks.front() ? 5u : 0u);
     EXPECT_EQ(chunk.has_timings_ms(), is_last);
     EXPECT_EQ(chunk.id(), answer.chunks[0].id());
     EXPECT_EQ(chunk.model(), "fake");

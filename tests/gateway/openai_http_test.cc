@@ -10,11 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/errors.h"
+#include "common/sha256.h"
 #include "common/version.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/common/http_client.h"
+#include "tests/common/test_files.h"
 #include "tests/gateway/chat_fixture.h"
 
 namespace tandem {
@@ -200,6 +202,9 @@ TEST_F(OpenAiHttpTest, ListsTheModel) {
   Start();
   EXPECT_EQ(Get("/v1/models").parsed()["data"][0]["id"], "fake");
   EXPECT_EQ(Get("/v1/models/fake").parsed()["id"], "fake");
+  EXPECT_EQ(Get("/v1/models/f%61ke").parsed()["id"], "fake");
+  EXPECT_THAT(Get("/v1/models/a%2Fb%").error()["message"].get<std::string>(),
+              HasSubstr("\"a/b%\""));
   const Answer unknown = Get("/v1/models/other");
   EXPECT_THAT(unknown.head, StartsWith("HTTP/1.1 404 "));
   EXPECT_EQ(unknown.error()["code"], "model_not_found");
@@ -341,6 +346,40 @@ TEST_F(OpenAiHttpTest, RefusesUnknownFieldsWhereTheOperatorSaysSo) {
   const std::string body =
       R"({"model":"fake","fish":1,"messages":[{"role":"user","content":"x"}]})";
   EXPECT_EQ(Ask(Post("/v1/chat/completions", body)).error()["param"], "fish");
+}
+
+TEST_F(OpenAiHttpTest, AsksForAKeyWhereKeysAreConfigured) {
+  const TempDirectory folder;
+  Setup setup;
+  setup.access.keys_file = folder.Write(
+      "keys.json",
+      absl::StrCat(R"({"keys":[{"id":"ann","concurrent":1,"sha256":")",
+                   Sha256Hex("secret-secret-secret"), R"("}]})"));
+  Start({}, setup);
+  const Answer none = Ask(Post("/v1/chat/completions", kHello));
+  EXPECT_THAT(none.head, StartsWith("HTTP/1.1 401 "));
+  EXPECT_EQ(none.error()["code"], "invalid_api_key");
+  EXPECT_THAT(Get("/v1/models").head, StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(Get("/version").head, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Get("/").head, StartsWith("HTTP/1.1 200 "));
+  const Answer wrong =
+      Ask(Post("/tokenize", R"({"prompt":"ab"})",
+               "Connection: close\r\nAuthorization: Bearer guess\r\n"));
+  EXPECT_THAT(wrong.head, StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(wrong.body, Not(HasSubstr("guess")));
+  // One at a time: each gives its place back before its answer ends.
+  for (const char* header : {"Authorization: Bearer secret-secret-secret\r\n",
+                             "X-API-Key: secret-secret-secret\r\n"}) {
+    const std::string headers = absl::StrCat("Connection: close\r\n", header);
+    for (const char* body : {kHello, kStream, "{"}) {
+      const Answer answer = Ask(Post("/v1/chat/completions", body, headers));
+      EXPECT_THAT(answer.head,
+                  StartsWith(body[1] == 0 ? "HTTP/1.1 400 " : "HTTP/1.1 200 "));
+    }
+    EXPECT_EQ(
+        Ask(Post("/tokenize", R"({"prompt":"ab"})", headers)).parsed()["count"],
+        2);
+  }
 }
 
 TEST_F(OpenAiHttpTest, CarriesTheTraceOn) {

@@ -101,7 +101,7 @@ TEST(OpenAiChunks, UsageIsAnEventOfItsOwnWithoutChoices) {
 TEST(OpenAiChunks, ContinuousUsageCountsTheTokensSoFar) {
   OpenAiChunks chunks({.include_usage = true, .continuous_usage = true});
   v1::ChatChunk first = Chunk("a");
-  first.mutable_usage()->set_prompt_tokens(10);
+  first.set_prompt_tokens(10);
   const json one = Parsed(chunks.Event(first))["usage"];
   EXPECT_EQ(one["prompt_tokens"], 10);
   EXPECT_EQ(one["completion_tokens"], 1);
@@ -299,7 +299,7 @@ TEST(OpenAiErrors, NameTheParameterAndTheRequest) {
       OpenAiErrorResponse(FieldError("top_p", "2 is outside (0, 1]"), "req-1");
   EXPECT_EQ(json::parse(response.body)["error"]["param"], "top_p");
   EXPECT_EQ(HeaderOf(response, "x-request-id"), "req-1");
-  EXPECT_EQ(HeaderOf(response, "x-should-retry"), "");
+  EXPECT_EQ(HeaderOf(response, "x-should-retry"), "false");
 }
 
 TEST(OpenAiErrors, SayWhenToComeAgainOrThatItIsOfNoUse) {
@@ -314,6 +314,10 @@ TEST(OpenAiErrors, SayWhenToComeAgainOrThatItIsOfNoUse) {
       MakeError(absl::StatusCode::kInternal, reason::kNumericFault, "NaN"),
       "r");
   EXPECT_EQ(HeaderOf(never, "x-should-retry"), "false");
+  const HttpResponse judge = OpenAiErrorResponse(
+      MakeError(absl::StatusCode::kUnavailable, reason::kPeerLost, "lost"),
+      "r");
+  EXPECT_EQ(HeaderOf(judge, "x-should-retry"), "");
 }
 
 }  // namespace

@@ -456,6 +456,7 @@ TEST_P(LlmContractTest, StreamsAnAnswer) {
     const bool last = &chunk == &outcome.chunks.back();
     EXPECT_EQ(chunk.finish_reason() != v1::FINISH_REASON_UNSPECIFIED, last);
     EXPECT_EQ(chunk.has_usage(), last);
+    EXPECT_EQ(chunk.prompt_tokens() > 0, &chunk == &outcome.chunks.front());
     EXPECT_EQ(chunk.has_timings(), last);
   }
   const v1::GenerateChunk& last = outcome.chunks.back();

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from tandem_client._proto.tandem.v1 import types_pb2 as tandem_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tandem/v1/gateway.proto\x12\ttandem.v1\x1a\x15tandem/v1/types.proto\"\xc0\x01\n\tImagePart\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12+\n\x06\x64\x65tail\x18\x03 \x01(\x0e\x32\x1b.tandem.v1.ImagePart.Detail\x12\x11\n\tmax_tiles\x18\x04 \x01(\r\"R\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x44\x45TAIL_AUTO\x10\x01\x12\x0e\n\nDETAIL_LOW\x10\x02\x12\x0f\n\x0b\x44\x45TAIL_HIGH\x10\x03\"L\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x05image\x18\x02 \x01(\x0b\x32\x14.tandem.v1.ImagePartH\x00\x42\x06\n\x04part\"R\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x07\x63ontent\x18\x03 \x03(\x0b\x32\x16.tandem.v1.ContentPart\"\xbb\x02\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.tandem.v1.ChatMessage\x12%\n\x08sampling\x18\x03 \x01(\x0b\x32\x13.tandem.v1.Sampling\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x36\n\x08metadata\x18\x07 \x03(\x0b\x32$.tandem.v1.ChatRequest.MetadataEntry\x12\x18\n\x10prompt_cache_key\x18\x08 \x01(\t\x12\x13\n\x06prompt\x18\t \x01(\tH\x00\x88\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_prompt\"\xad\x02\n\tChatChunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\r\n\x05index\x18\x04 \x01(\r\x12\x12\n\ndelta_text\x18\x05 \x01(\t\x12\x11\n\ttoken_ids\x18\x06 \x03(\r\x12)\n\x08logprobs\x18\x07 \x03(\x0b\x32\x17.tandem.v1.TokenLogprob\x12.\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x17.tandem.v1.FinishReason\x12\x1f\n\x05usage\x18\t \x01(\x0b\x32\x10.tandem.v1.Usage\x12&\n\ntimings_ms\x18\n \x01(\x0b\x32\x12.tandem.v1.Timings\x12\x1a\n\x12system_fingerprint\x18\x0b \x01(\t\"\x9b\x02\n\x0c\x43hatResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\ttoken_ids\x18\x05 \x03(\r\x12)\n\x08logprobs\x18\x06 \x03(\x0b\x32\x17.tandem.v1.TokenLogprob\x12.\n\rfinish_reason\x18\x07 \x01(\x0e\x32\x17.tandem.v1.FinishReason\x12\x1f\n\x05usage\x18\x08 \x01(\x0b\x32\x10.tandem.v1.Usage\x12&\n\ntimings_ms\x18\t \x01(\x0b\x32\x12.tandem.v1.Timings\x12\x1a\n\x12system_fingerprint\x18\n \x01(\t\"\xe1\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x02 \x01(\r\x12\x16\n\x0e\x61\x63\x63\x65pts_images\x18\x03 \x01(\x08\x12\x11\n\tmax_tiles\x18\x04 \x01(\r\x12\x17\n\x0ftokens_per_tile\x18\x05 \x01(\r\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\t\x12#\n\x07profile\x18\x07 \x01(\x0e\x32\x12.tandem.v1.Profile\x12\x1f\n\x05\x64type\x18\x08 \x01(\x0e\x32\x10.tandem.v1.DType\x12\x11\n\ttile_size\x18\t \x01(\r\"\x13\n\x11ListModelsRequest\"6\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.tandem.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.tandem.v1.Model\"\x87\x01\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.tandem.v1.ChatMessage\x12\x13\n\x06prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10return_token_ids\x18\x04 \x01(\x08\x42\t\n\x07_prompt\"U\n\x13\x43ountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0cimage_tokens\x18\x02 \x01(\r\x12\x11\n\ttoken_ids\x18\x03 \x03(\r2\xe1\x02\n\x0b\x43hatService\x12\x36\n\x04\x43hat\x12\x16.tandem.v1.ChatRequest\x1a\x14.tandem.v1.ChatChunk0\x01\x12<\n\tChatUnary\x12\x16.tandem.v1.ChatRequest\x1a\x17.tandem.v1.ChatResponse\x12I\n\nListModels\x12\x1c.tandem.v1.ListModelsRequest\x1a\x1d.tandem.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.tandem.v1.GetModelRequest\x1a\x1b.tandem.v1.GetModelResponse\x12L\n\x0b\x43ountTokens\x12\x1d.tandem.v1.CountTokensRequest\x1a\x1e.tandem.v1.CountTokensResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tandem/v1/gateway.proto\x12\ttandem.v1\x1a\x15tandem/v1/types.proto\"\xc0\x01\n\tImagePart\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12+\n\x06\x64\x65tail\x18\x03 \x01(\x0e\x32\x1b.tandem.v1.ImagePart.Detail\x12\x11\n\tmax_tiles\x18\x04 \x01(\r\"R\n\x06\x44\x65tail\x12\x16\n\x12\x44\x45TAIL_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x44\x45TAIL_AUTO\x10\x01\x12\x0e\n\nDETAIL_LOW\x10\x02\x12\x0f\n\x0b\x44\x45TAIL_HIGH\x10\x03\"L\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x05image\x18\x02 \x01(\x0b\x32\x14.tandem.v1.ImagePartH\x00\x42\x06\n\x04part\"R\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x07\x63ontent\x18\x03 \x03(\x0b\x32\x16.tandem.v1.ContentPart\"\xbb\x02\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.tandem.v1.ChatMessage\x12%\n\x08sampling\x18\x03 \x01(\x0b\x32\x13.tandem.v1.Sampling\x12\t\n\x01n\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x36\n\x08metadata\x18\x07 \x03(\x0b\x32$.tandem.v1.ChatRequest.MetadataEntry\x12\x18\n\x10prompt_cache_key\x18\x08 \x01(\t\x12\x13\n\x06prompt\x18\t \x01(\tH\x00\x88\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_prompt\"\xc4\x02\n\tChatChunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\r\n\x05index\x18\x04 \x01(\r\x12\x12\n\ndelta_text\x18\x05 \x01(\t\x12\x11\n\ttoken_ids\x18\x06 \x03(\r\x12)\n\x08logprobs\x18\x07 \x03(\x0b\x32\x17.tandem.v1.TokenLogprob\x12.\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x17.tandem.v1.FinishReason\x12\x1f\n\x05usage\x18\t \x01(\x0b\x32\x10.tandem.v1.Usage\x12&\n\ntimings_ms\x18\n \x01(\x0b\x32\x12.tandem.v1.Timings\x12\x1a\n\x12system_fingerprint\x18\x0b \x01(\t\x12\x15\n\rprompt_tokens\x18\x0c \x01(\r\"\x9b\x02\n\x0c\x43hatResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\ttoken_ids\x18\x05 \x03(\r\x12)\n\x08logprobs\x18\x06 \x03(\x0b\x32\x17.tandem.v1.TokenLogprob\x12.\n\rfinish_reason\x18\x07 \x01(\x0e\x32\x17.tandem.v1.FinishReason\x12\x1f\n\x05usage\x18\x08 \x01(\x0b\x32\x10.tandem.v1.Usage\x12&\n\ntimings_ms\x18\t \x01(\x0b\x32\x12.tandem.v1.Timings\x12\x1a\n\x12system_fingerprint\x18\n \x01(\t\"\xe1\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1a\n\x12max_context_tokens\x18\x02 \x01(\r\x12\x16\n\x0e\x61\x63\x63\x65pts_images\x18\x03 \x01(\x08\x12\x11\n\tmax_tiles\x18\x04 \x01(\r\x12\x17\n\x0ftokens_per_tile\x18\x05 \x01(\r\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\t\x12#\n\x07profile\x18\x07 \x01(\x0e\x32\x12.tandem.v1.Profile\x12\x1f\n\x05\x64type\x18\x08 \x01(\x0e\x32\x10.tandem.v1.DType\x12\x11\n\ttile_size\x18\t \x01(\r\"\x13\n\x11ListModelsRequest\"6\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.tandem.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"3\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.tandem.v1.Model\"\x87\x01\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.tandem.v1.ChatMessage\x12\x13\n\x06prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10return_token_ids\x18\x04 \x01(\x08\x42\t\n\x07_prompt\"U\n\x13\x43ountTokensResponse\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0cimage_tokens\x18\x02 \x01(\r\x12\x11\n\ttoken_ids\x18\x03 \x03(\r2\xe1\x02\n\x0b\x43hatService\x12\x36\n\x04\x43hat\x12\x16.tandem.v1.ChatRequest\x1a\x14.tandem.v1.ChatChunk0\x01\x12<\n\tChatUnary\x12\x16.tandem.v1.ChatRequest\x1a\x17.tandem.v1.ChatResponse\x12I\n\nListModels\x12\x1c.tandem.v1.ListModelsRequest\x1a\x1d.tandem.v1.ListModelsResponse\x12\x43\n\x08GetModel\x12\x1a.tandem.v1.GetModelRequest\x1a\x1b.tandem.v1.GetModelResponse\x12L\n\x0b\x43ountTokens\x12\x1d.tandem.v1.CountTokensRequest\x1a\x1e.tandem.v1.CountTokensResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.v1.gateway_pb2', globals())
@@ -36,23 +36,23 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _CHATREQUEST_METADATAENTRY._serialized_start=676
   _CHATREQUEST_METADATAENTRY._serialized_end=723
   _CHATCHUNK._serialized_start=737
-  _CHATCHUNK._serialized_end=1038
-  _CHATRESPONSE._serialized_start=1041
-  _CHATRESPONSE._serialized_end=1324
-  _MODEL._serialized_start=1327
-  _MODEL._serialized_end=1552
-  _LISTMODELSREQUEST._serialized_start=1554
-  _LISTMODELSREQUEST._serialized_end=1573
-  _LISTMODELSRESPONSE._serialized_start=1575
-  _LISTMODELSRESPONSE._serialized_end=1629
-  _GETMODELREQUEST._serialized_start=1631
-  _GETMODELREQUEST._serialized_end=1663
-  _GETMODELRESPONSE._serialized_start=1665
-  _GETMODELRESPONSE._serialized_end=1716
-  _COUNTTOKENSREQUEST._serialized_start=1719
-  _COUNTTOKENSREQUEST._serialized_end=1854
-  _COUNTTOKENSRESPONSE._serialized_start=1856
-  _COUNTTOKENSRESPONSE._serialized_end=1941
-  _CHATSERVICE._serialized_start=1944
-  _CHATSERVICE._serialized_end=2297
+  _CHATCHUNK._serialized_end=1061
+  _CHATRESPONSE._serialized_start=1064
+  _CHATRESPONSE._serialized_end=1347
+  _MODEL._serialized_start=1350
+  _MODEL._serialized_end=1575
+  _LISTMODELSREQUEST._serialized_start=1577
+  _LISTMODELSREQUEST._serialized_end=1596
+  _LISTMODELSRESPONSE._serialized_start=1598
+  _LISTMODELSRESPONSE._serialized_end=1652
+  _GETMODELREQUEST._serialized_start=1654
+  _GETMODELREQUEST._serialized_end=1686
+  _GETMODELRESPONSE._serialized_start=1688
+  _GETMODELRESPONSE._serialized_end=1739
+  _COUNTTOKENSREQUEST._serialized_start=1742
+  _COUNTTOKENSREQUEST._serialized_end=1877
+  _COUNTTOKENSRESPONSE._serialized_start=1879
+  _COUNTTOKENSRESPONSE._serialized_end=1964
+  _CHATSERVICE._serialized_start=1967
+  _CHATSERVICE._serialized_end=2320
 # @@protoc_insertion_point(module_scope)
