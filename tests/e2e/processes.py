@@ -302,9 +302,11 @@ class TandemTest(unittest.TestCase):
         return path
 
     def chat(self, target, *arguments, stdin=b""):
-        """`tandem chat` with a gateway, or with a model's folder."""
+        """`tandem chat` with a gateway, one's URL, or a model's folder."""
         if isinstance(target, Program):
             where = ["--connect", target.address()]
+        elif str(target).startswith("http://"):
+            where = ["--connect", target]
         else:
             where = ["--model", target, "--dtype", "float32"]
         process = subprocess.Popen(

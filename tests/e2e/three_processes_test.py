@@ -69,6 +69,17 @@ class ThreeProcessesTest(TandemTest):
         self.assertTrue(three.out.endswith(first + "\n"), three.out)
         self.assert_idle(self.gateway, self.llm, self.vision)
 
+    def test_http_answers_what_grpc_does(self):
+        self.cluster()
+        for name, question in self.questions().items():
+            with self.subTest(name):
+                over_grpc = self.ask(self.gateway, *question).json
+                over_http = self.ask(f"http://{self.gateway.http()}", *question).json
+                for key in ("text", "finish_reason", "usage"):
+                    self.assertEqual(over_http[key], over_grpc[key], key)
+                self.assertGreater(over_http["timings_ms"]["prefill"], 0)
+        self.assert_idle(self.gateway, self.llm, self.vision)
+
     def test_embeddings_take_their_bytes_and_one_percent(self):
         self.cluster(through=Proxy)
         self.addCleanup(self.vision_proxy.close)
