@@ -1,5 +1,6 @@
 """What the documents tell people to type, typed: every fenced block of
-docs/clients.md and of the client's README, and every program of examples/.
+docs/clients.md, docs/getting-started.md and of the client's README, and every
+program of examples/.
 
 Only addresses are changed, to those of a server of this test.
 """
@@ -30,12 +31,17 @@ def blocks(page):
 
 
 class Typed(InteropTest):
-    """A folder with photo.png and proto/, and all tools on the path."""
+    """A folder with photo.png, proto/, models/ and the programs where a build has
+    them; all tools on the path."""
 
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         shutil.copy(PICTURES / "heart.png", self.folder / "photo.png")
         (self.folder / "proto").symlink_to(ROOT / "proto")
+        (self.folder / "models").symlink_to(ROOT / "models")
+        release = self.folder / "build" / "release"
+        release.mkdir(parents=True)
+        (release / "bin").symlink_to(pathlib.Path(os.environ["TANDEM_BIN"]).resolve())
         tools = self.folder / "tools"
         tools.mkdir()
         grpcurl = tools / "grpcurl"
@@ -62,6 +68,7 @@ class Typed(InteropTest):
             [str(c) for c in command],
             cwd=folder,
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
@@ -119,6 +126,7 @@ def add_tests(page):
 
 
 add_tests("docs/clients.md")
+add_tests("docs/getting-started.md")
 
 
 class ClientReadme(Typed):
