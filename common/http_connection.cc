@@ -75,23 +75,27 @@ HttpConnection::Registration::~Registration() {
 }
 
 HttpConnection::HttpConnection(tcp::socket socket,
-                               std::shared_ptr<HttpCore> core)
+                               std::shared_ptr<HttpCore> core, bool is_surplus)
     : core_(std::move(core)),
       registration_(core_, this),
+      is_surplus_(is_surplus),
       socket_(std::move(socket)),
       read_deadline_(socket_.get_executor()),
       write_deadline_(socket_.get_executor()),
       timer_(socket_.get_executor()) {
-  ++core_->num_connections;
+  ++(is_surplus_ ? core_->num_surplus : core_->num_connections);
 }
 
 HttpConnection::~HttpConnection() {
   Close();
-  --core_->num_connections;
+  --(is_surplus_ ? core_->num_surplus : core_->num_connections);
 }
 
 void HttpConnection::Run() {
-  Post([](HttpConnection& self) { self.ReadHeader(); });
+  Post([](HttpConnection& self) {
+    if (!self.is_surplus_) return self.ReadHeader();
+    self.RefuseWith(429, "too many connections");
+  });
 }
 
 void HttpConnection::Post(std::function<void(HttpConnection&)> act) {

@@ -30,7 +30,8 @@ class HttpConnection;
 struct HttpCore {
   HttpServer::Options options;
   HttpServer::Handler handler;
-  std::atomic<int> num_connections = 0;
+  std::atomic<int> num_connections = 0;  // without the surplus
+  std::atomic<int> num_surplus = 0;      // connections that are turned away
   std::atomic<int> num_exchanges = 0;
   std::atomic<int64_t> buffered_bytes = 0;
   std::atomic<bool> draining = false;
@@ -52,7 +53,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using tcp = boost::asio::ip::tcp;
   using error_code = boost::system::error_code;
 
-  HttpConnection(tcp::socket socket, std::shared_ptr<HttpCore> core);
+  // One of the surplus is only turned away.
+  HttpConnection(tcp::socket socket, std::shared_ptr<HttpCore> core,
+                 bool is_surplus);
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -128,6 +131,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   const std::shared_ptr<HttpCore> core_;
   const Registration registration_;
+  const bool is_surplus_;
   tcp::socket socket_;
   boost::asio::steady_timer read_deadline_, write_deadline_, timer_;
   boost::beast::flat_buffer buffer_;

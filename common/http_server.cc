@@ -113,17 +113,21 @@ class HttpServer::Impl {
 
  private:
   void Accept() {
-    acceptor_->async_accept(
-        asio::make_strand(*core_->io), [this](error_code error, auto socket) {
-          if (!acceptor_->is_open()) return;
-          if (error) return AcceptLater();
-          // A socket that goes out of scope is closed.
-          if (!Full(socket)) {
-            socket.set_option(tcp::no_delay(true), error);
-            std::make_shared<HttpConnection>(std::move(socket), core_)->Run();
-          }
-          Accept();
-        });
+    acceptor_->async_accept(asio::make_strand(*core_->io), [this](
+                                                               error_code error,
+                                                               auto socket) {
+      if (!acceptor_->is_open()) return;
+      if (error) return AcceptLater();
+      // A socket that goes out of scope is closed.
+      const int bound = core_->options.max_connections;
+      const bool is_surplus = core_->num_connections >= bound;
+      if (!IsScarce(socket) && (!is_surplus || core_->num_surplus < bound)) {
+        socket.set_option(tcp::no_delay(true), error);
+        std::make_shared<HttpConnection>(std::move(socket), core_, is_surplus)
+            ->Run();
+      }
+      Accept();
+    });
   }
 
   // Out of file descriptors, most likely: trying again at once would spin.
@@ -162,12 +166,11 @@ class HttpServer::Impl {
   // Descriptors are handed out from the lowest: a high one means few are left,
   // and those are for files and peers.
   template <class Socket>
-  bool Full(Socket& socket) const {
+  static bool IsScarce(Socket& socket) {
     rlimit limit{};
-    const bool scarce =
-        getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-        static_cast<rlim_t>(socket.native_handle()) >= limit.rlim_cur / 10 * 9;
-    return scarce || core_->num_connections >= core_->options.max_connections;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+           static_cast<rlim_t>(socket.native_handle()) >=
+               limit.rlim_cur / 10 * 9;
   }
 
   const std::shared_ptr<HttpCore> core_;

@@ -80,8 +80,9 @@ class HttpExchange {
 
 // An HTTP/1.1 server: answers may take their time and may be streamed; a client
 // that leaves is noticed. A HEAD is handled as a GET whose body stays unsent.
-// Connections over the bound and clients that send headers or bodies slowly,
-// too large ones or nothing at all are closed.
+// Connections over the bound are answered 429 unheard and closed, over twice
+// the bound closed at once, as are clients that send headers or bodies slowly,
+// too large ones or nothing at all.
 class HttpServer {
  public:
   struct Options {
@@ -102,7 +103,8 @@ class HttpServer {
     // Of all requests that are being read or handled.
     int64_t max_buffered_bytes = int64_t{256} << 20;
     // What a client is told whose request could not be read: 400, 408, 413, 429
-    // or 431, and why. Null: plain text.
+    // or 431, and why. 429 is also for a connection over the bound. Null: plain
+    // text.
     std::function<HttpResponse(int status, absl::string_view why)> refusal =
         nullptr;
   };

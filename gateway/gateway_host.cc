@@ -74,7 +74,7 @@ void AddGatewayHostOptions(CommandLine& line, GatewayHost::Options* options) {
   line.Add("http-listen", "HOST:PORT", &options->http_listen,
            "Where the OpenAI-compatible API and the playground are served.");
   line.Add("max-http-connections", "1..", &options->max_http_connections,
-           "HTTP connections at once; more are closed.");
+           "HTTP connections at once; more are answered 429 and closed.");
   line.AddFlag("strict-fields", &options->openai.strict_fields,
                "Refuse unknown fields in bodies of HTTP requests.");
 }

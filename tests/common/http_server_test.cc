@@ -137,11 +137,27 @@ TEST_F(HttpServerTest, RefusesConnectionsOverTheBound) {
     EXPECT_THAT(connection->ReadUntil(" \n"), HasSubstr("200 OK"));
   }
   EXPECT_EQ(server_->num_connections(), 2);
-  EXPECT_EQ(Exchange("GET / HTTP/1.1\r\n\r\n"), "");
+  const std::string refusal = Exchange("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(refusal, StartsWith("HTTP/1.1 429 "));
+  EXPECT_THAT(refusal, HasSubstr("Connection: close\r\n"));
+  EXPECT_THAT(refusal, EndsWith("too many connections\n"));
+  EXPECT_EQ(server_->num_connections(), 2);
   first.reset();
   while (server_->num_connections() > 1) absl::SleepFor(absl::Milliseconds(1));
   EXPECT_THAT(Exchange("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
               HasSubstr("200 OK"));
+}
+
+TEST_F(HttpServerTest, ClosesConnectionsOverTwiceTheBoundUnanswered) {
+  HttpServer::Options options = Loopback();
+  options.max_connections = 1;
+  Start(options);
+  RawConnection taken(port());
+  taken.Send("GET / HTTP/1.1\r\n\r\n");
+  taken.ReadUntil(" \n");
+  RawConnection surplus(port());  // stays until it has read its refusal
+  EXPECT_THAT(surplus.ReadUntil("\n"), StartsWith("HTTP/1.1 429 "));
+  EXPECT_EQ(RawConnection(port()).ReadToEnd(), "");
 }
 
 TEST_F(HttpServerTest, StopsWithConnectionsOpen) {
@@ -175,8 +191,8 @@ class AdminServerTest : public testing::Test {
   }
   std::string Ask(absl::string_view method, absl::string_view path) {
     return AskHttp(admin_->address().port,
-                        absl::StrCat(method, " ", path,
-                                     " HTTP/1.1\r\nConnection: close\r\n\r\n"));
+                   absl::StrCat(method, " ", path,
+                                " HTTP/1.1\r\nConnection: close\r\n\r\n"));
   }
   Health health_;
   Metrics metrics_{{.backend = "none"}, health_};
