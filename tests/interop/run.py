@@ -2,7 +2,8 @@
 
     run.py [NAME...]     NAMEs choose: a module, a class or a test
 
-Wants TANDEM_BIN and what tests/interop/install has installed.
+Wants TANDEM_BIN and what tests/interop/install has installed; ends with 77,
+which ctest counts as skipped, where that is not there.
 """
 
 import os
@@ -29,7 +30,8 @@ def main():
     python = ENVIRONMENT / "bin" / "python"
     if pathlib.Path(sys.prefix) != ENVIRONMENT:
         if not python.exists():
-            sys.exit("run tests/interop/install first, or scripts/test, which does")
+            print("run tests/interop/install first, or scripts/test, which does")
+            sys.exit(77)
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
     sys.path[:0] = [str(HERE), str(ROOT / "clients" / "python" / "tests")]
     import serving  # found now, and finds clients/python
