@@ -1,10 +1,11 @@
 #include "gateway/openai_error.h"
 
-#include <cmath>
+#include <cstdint>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/errors.h"
 #include "common/request_id.h"
 #include "nlohmann/json.hpp"
@@ -113,10 +114,11 @@ HttpResponse OpenAiErrorResponse(const absl::Status& status,
   HttpResponse response = JsonResponse(OpenAiHttpStatus(status),
                                        OpenAiErrorJson(status), request_id);
   if (const auto delay = RetryDelay(status)) {
-    const double ms = std::ceil(absl::ToDoubleMilliseconds(*delay));
+    const int64_t ms =
+        absl::ToInt64Milliseconds(absl::Ceil(*delay, absl::Milliseconds(1)));
     response.headers.emplace_back("retry-after-ms", absl::StrCat(ms));
     response.headers.emplace_back("Retry-After",
-                                  absl::StrCat(std::ceil(ms / 1000)));
+                                  absl::StrCat((ms + 999) / 1000));
   } else if (IsFinal(status)) {
     response.headers.emplace_back("x-should-retry", "false");
   }

@@ -260,11 +260,15 @@ absl::Status InOpenAiTerms(const absl::Status& status) {
       "type.googleapis.com/google.rpc.BadRequest";
   const std::string field = ErrorField(status);
   std::string param(absl::StripPrefix(field, "sampling."));
-  const size_t image = param.find("].image");
+  constexpr absl::string_view kImage = "].image";
+  const size_t image = param.find(kImage.data());
   if (absl::StartsWith(param, "messages[") && image != param.npos) {
-    const std::string inner = param.substr(image + 7);
-    param = absl::StrCat(param.substr(0, image), "].image_url",
-                         inner.empty() ? ".url" : inner);
+    const std::string inner = param.substr(image + kImage.size());
+    // "].image_url" is in this API's words already.
+    if (inner.empty() || inner[0] == '.') {
+      param = absl::StrCat(param.substr(0, image), "].image_url",
+                           inner.empty() ? ".url" : inner);
+    }
   }
   if (param == field) return status;
   absl::string_view description = status.message();

@@ -401,6 +401,15 @@ TEST(InOpenAiTerms, NamesTheParameterThatTheFieldWasReadFrom) {
   }
 }
 
+TEST(InOpenAiTerms, KeepsWhatTheReadersNamed) {
+  for (const char* param : {"messages[0].content[0].image_url.url",
+                            "messages[0].content[0].image_url.detail",
+                            "messages[0].content[0]", "messages", "stop[1]"}) {
+    const absl::Status status = FieldError(param, "is 3");
+    EXPECT_EQ(InOpenAiTerms(status), status);
+  }
+}
+
 TEST(InOpenAiTerms, KeepsOtherErrorsAndPayloads) {
   EXPECT_TRUE(InOpenAiTerms(absl::OkStatus()).ok());
   const absl::Status busy =
