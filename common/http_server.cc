@@ -113,21 +113,25 @@ class HttpServer::Impl {
 
  private:
   void Accept() {
-    acceptor_->async_accept(asio::make_strand(*core_->io), [this](
-                                                               error_code error,
-                                                               auto socket) {
-      if (!acceptor_->is_open()) return;
-      if (error) return AcceptLater();
-      // A socket that goes out of scope is closed.
-      const int bound = core_->options.max_connections;
-      const bool is_surplus = core_->num_connections >= bound;
-      if (!IsScarce(socket) && (!is_surplus || core_->num_surplus < bound)) {
-        socket.set_option(tcp::no_delay(true), error);
-        std::make_shared<HttpConnection>(std::move(socket), core_, is_surplus)
-            ->Run();
-      }
-      Accept();
-    });
+    acceptor_->async_accept(asio::make_strand(*core_->io),
+                            [this](error_code error, auto socket) {
+                              if (!acceptor_->is_open()) return;
+                              if (error) return AcceptLater();
+                              Take(std::move(socket));
+                              Accept();
+                            });
+  }
+
+  // A socket that goes out of scope is closed.
+  template <class Socket>
+  void Take(Socket socket) {
+    const int bound = core_->options.max_connections;
+    const bool is_surplus = core_->num_connections >= bound;
+    if (IsScarce(socket) || (is_surplus && core_->num_surplus >= bound)) return;
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    std::make_shared<HttpConnection>(std::move(socket), core_, is_surplus)
+        ->Run();
   }
 
   // Out of file descriptors, most likely: trying again at once would spin.
