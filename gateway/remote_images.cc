@@ -164,9 +164,12 @@ class RemoteImages::Fetch : public RemoteFetch,
 
   void LookUp(size_t i) {
     const ImageHost& host = images_[i].url.host;
-    error_code error;
-    const asio::ip::address address = asio::ip::make_address(host.host, error);
-    if (!error) return OnAddresses(i, CheckAddresses(host, {{host.host}}));
+    error_code no_address;
+    asio::ip::make_address(host.host, no_address);
+    if (!no_address) {
+      const std::vector<std::string> itself = {host.host};
+      return OnAddresses(i, CheckAddresses(host, itself));
+    }
     asio::post(core_->resolvers, [core = core_, weak = weak_from_this(), host,
                                   slot = slots_[i], i] {
       if (slot.use_count() == 1) return;  // its fetch has ended
