@@ -114,8 +114,16 @@ class RemoteImages::Fetch : public RemoteFetch,
         files_(images_.size()),
         num_missing_(images_.size()) {}
 
-  void Start() override { Post(&Fetch::Begin); }
-  void Cancel() override { Post(&Fetch::OnCancel); }
+  void Start() override {
+    asio::post(core_->io, [self = shared_from_this()] { self->Begin(); });
+  }
+  // Without effect once the core's thread has ended: what is posted then must
+  // not own the core.
+  void Cancel() override {
+    asio::post(core_->io, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->OnCancel();
+    });
+  }
   void OnCancel() {
     cancelled_ = true;
     End(absl::CancelledError("the fetch was cancelled"));
@@ -124,13 +132,6 @@ class RemoteImages::Fetch : public RemoteFetch,
  private:
   // Holds a place among max_in_flight.
   using Slot = std::shared_ptr<void>;
-
-  // Without effect once the core's thread has ended.
-  void Post(void (Fetch::*act)()) {
-    asio::post(core_->io, [weak = weak_from_this(), act] {
-      if (const auto self = weak.lock()) (self.get()->*act)();
-    });
-  }
 
   void Begin() {
     core_->running.emplace(this, shared_from_this());
