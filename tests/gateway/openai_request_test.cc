@@ -382,7 +382,11 @@ TEST(OpenAiTokenize, CountsMessagesOrAPrompt) {
   EXPECT_EQ(messages->messages(0).content(0).image().data(), "A");
 }
 
-OpenAiOptions WithImageHosts() { return {.image_hosts = {{.host = "a.test"}}}; }
+OpenAiOptions WithImageHosts() {
+  OpenAiOptions options;
+  options.image_hosts = {{.host = "a.test"}};
+  return options;
+}
 
 TEST(OpenAiChat, ListsImagesThatMustBeFetched) {
   const auto request = Chat(

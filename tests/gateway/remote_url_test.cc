@@ -132,7 +132,7 @@ TEST(CheckRemoteUrl, RefusesWhatIsMalformed) {
            "https://images.example.com/a b",
            "https://images.example.com/\r\nHost: evil.org",
            "https://images.example.com/\xC3\xBC",
-           std::string("https://images.example.com/\0", 27),
+           std::string("https://images.example.com/\0", 28),
            "https://images.example.com/" + std::string(2048, 'a')}) {
     const absl::Status status = CheckRemoteUrl(url, Allowed()).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << url;
