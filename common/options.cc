@@ -171,19 +171,22 @@ CommandLine::Option& CommandLine::AddList(std::string name, std::string usage,
                    });
 }
 
+CommandLine::Strings CommandLine::Entries(const Strings& texts) {
+  return absl::StrSplit(absl::StrJoin(texts, ","), ',');
+}
+
 CommandLine::Option& CommandLine::AddTargets(std::string name, Strings* values,
                                              std::string help) {
-  return AddOption(
-      OptionKind::kList, std::move(name), "TARGET", std::move(help),
-      absl::StrJoin(*values, " "), [values](const Strings& texts) {
-        values->clear();
-        for (std::string target :
-             Strings(absl::StrSplit(absl::StrJoin(texts, ","), ','))) {
-          TANDEM_RETURN_IF_ERROR(CheckTarget(target));
-          values->push_back(std::move(target));
-        }
-        return absl::OkStatus();
-      });
+  return AddOption(OptionKind::kList, std::move(name), "TARGET",
+                   std::move(help), absl::StrJoin(*values, " "),
+                   [values](const Strings& texts) {
+                     values->clear();
+                     for (std::string& target : Entries(texts)) {
+                       TANDEM_RETURN_IF_ERROR(CheckTarget(target));
+                       values->push_back(std::move(target));
+                     }
+                     return absl::OkStatus();
+                   });
 }
 
 CommandLine::Option& CommandLine::AddPositional(std::string name,

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -143,6 +144,28 @@ class CommandLine {
   // arguments; in the environment separated by commas, in the file an array.
   Option& AddList(std::string name, std::string usage,
                   std::vector<std::string>* values, std::string help);
+  // A list of another type, whose entries ParseOption reads; also separated by
+  // commas.
+  template <class T>
+  Option& AddList(std::string name, std::string usage, std::vector<T>* values,
+                  std::string help) {
+    std::string shown;
+    for (const T& value : *values) {
+      shown += (shown.empty() ? "" : " ") + ShowOption(value);
+    }
+    return AddOption(OptionKind::kList, std::move(name), std::move(usage),
+                     std::move(help), std::move(shown),
+                     [values](const Strings& texts) {
+                       std::vector<T> parsed;
+                       absl::Status status;
+                       for (const std::string& text : Entries(texts)) {
+                         status = ParseOption(text, &parsed.emplace_back());
+                         if (!status.ok()) return status;
+                       }
+                       *values = std::move(parsed);
+                       return status;
+                     });
+  }
   // A list whose entries pass CheckTarget; also separated by commas.
   Option& AddTargets(std::string name, std::vector<std::string>* values,
                      std::string help);
@@ -179,6 +202,8 @@ class CommandLine {
       OptionKind kind, std::string name, std::string usage, std::string help,
       std::string default_text,
       std::function<absl::Status(const std::vector<std::string>&)> set);
+  // Of a list that was given in several texts, each with commas.
+  static Strings Entries(const Strings& texts);
   void AddCommonOptions();
   absl::StatusOr<Outcome> ParseCommand(const Strings& arguments,
                                        const Environment& environment);

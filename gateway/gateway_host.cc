@@ -77,6 +77,10 @@ void AddGatewayHostOptions(CommandLine& line, GatewayHost::Options* options) {
            "HTTP connections at once; more are answered 429 and closed.");
   line.AddFlag("strict-fields", &options->openai.strict_fields,
                "Refuse unknown fields in bodies of HTTP requests.");
+  line.AddList("image-hosts", "HOST[:PORT]", &options->openai.image_hosts,
+               "Hosts whose images HTTP requests may name by https: URLs; "
+               "http://HOST: unencrypted, private addresses too. Default: "
+               "nothing is fetched.");
 }
 
 }  // namespace tandem

@@ -58,7 +58,7 @@ class GatewayHost {
 };
 
 // --listen and its like, --http-listen, --max-http-connections,
-// --strict-fields, with the defaults that `options` holds.
+// --strict-fields, --image-hosts, with the defaults that `options` holds.
 void AddGatewayHostOptions(CommandLine& line, GatewayHost::Options* options);
 
 }  // namespace tandem

@@ -40,9 +40,11 @@ class OpenAiAnswer : public std::enable_shared_from_this<OpenAiAnswer> {
                std::shared_ptr<HttpExchange> exchange,
                std::unique_ptr<CallRecord> record);
 
-  // Once. `engine` outlives the session.
+  // Once, or Fail instead. `engine` outlives the session.
   void Start(ChatEngine& engine, v1::ChatRequest request, ChatEngine::Call call)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // The answer of a request that ended before it had a session.
+  void Fail(const absl::Status& status) { OnDone(status); }
 
  private:
   void OnChunk(v1::ChatChunk chunk) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -31,11 +31,12 @@ class UnknownFields {
   std::vector<std::string> names_;
 };
 
-// An image of a body, whose data is still text there.
+// An image of a body, whose data is still text there, or elsewhere.
 struct EncodedImage {
   absl::string_view url;
   std::string field;               // "messages[0].content[1].image_url.url"
   v1::ImagePart* image = nullptr;  // of the request, to be filled in
+  int message = 0, part = 0;       // where it is there
 };
 
 // `messages`: texts are copied, images noted. Borrows the request's messages,
@@ -49,15 +50,17 @@ class MessagesReader {
 
   absl::Status Read(JsonValue value);
   // Counts the images, then checks what every URL says and how long its data
-  // is, and only then decodes.
-  absl::Status DecodeImages();
+  // is, and only then decodes. Images on `hosts` are left empty and added to
+  // `remote`.
+  absl::Status DecodeImages(const std::vector<ImageHost>& hosts,
+                            std::vector<RemoteImage>& remote);
 
  private:
   absl::Status ReadMessage(JsonValue value, v1::ChatMessage& message);
   absl::Status ReadRole(JsonValue value, v1::ChatMessage& message);
   absl::Status ReadContent(JsonValue value, v1::ChatMessage& message,
                            std::vector<EncodedImage>& images);
-  absl::Status ReadPart(JsonValue value, v1::ContentPart& part,
+  absl::Status ReadPart(JsonValue value, int index, v1::ContentPart& part,
                         std::vector<EncodedImage>& images);
   absl::Status ReadImageUrl(JsonValue value, v1::ImagePart& image,
                             absl::optional<absl::string_view>& url);

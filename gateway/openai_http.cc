@@ -84,7 +84,13 @@ OpenAiHttp::OpenAiHttp(Options options, const RpcFrame& frame,
     : options_(options),
       frame_(frame),
       health_(health),
-      started_(absl::ToUnixSeconds(frame.clock.Now())) {}
+      started_(absl::ToUnixSeconds(frame.clock.Now())),
+      remote_images_(
+          options_.image_hosts.empty()
+              ? nullptr
+              : std::make_unique<RemoteImages>(options_.remote_images)) {}
+
+OpenAiHttp::~OpenAiHttp() = default;
 
 void OpenAiHttp::Handle(std::shared_ptr<HttpExchange> http) const {
   static constexpr Route kRoutes[] = {
@@ -181,7 +187,41 @@ void OpenAiHttp::Answer(Exchange& exchange, bool chat, Parse parse) const {
                             .silence = options_.silence},
       frame_.clock, exchange.http, std::move(record));
   exchange.request() = {};
-  answer->Start(frame_.engine, std::move(request->chat), *std::move(call));
+  if (request->remote_images.empty()) {
+    answer->Start(frame_.engine, std::move(request->chat), *std::move(call));
+  } else {
+    FetchAndStart(*std::move(request), *std::move(call), exchange.http, answer);
+  }
+}
+
+void OpenAiHttp::FetchAndStart(OpenAiRequest request, ChatEngine::Call call,
+                               std::shared_ptr<HttpExchange> http,
+                               std::shared_ptr<OpenAiAnswer> answer) const {
+  struct Waiting {
+    OpenAiRequest request;
+    ChatEngine::Call call;
+  };
+  const auto waiting =
+      std::make_shared<Waiting>(Waiting{std::move(request), std::move(call)});
+  const std::vector<RemoteImage>& images = waiting->request.remote_images;
+  const auto fetch = remote_images_->NewFetch(
+      images, [&engine = frame_.engine, &images, waiting,
+               answer](absl::StatusOr<std::vector<std::string>> files) {
+        if (!files.ok()) {
+          waiting->call.pass = nullptr;  // before the client may come again
+          return answer->Fail(files.status());
+        }
+        v1::ChatRequest& chat = waiting->request.chat;
+        for (size_t i = 0; i < images.size(); ++i) {
+          chat.mutable_messages(images[i].message)
+              ->mutable_content(images[i].part)
+              ->mutable_image()
+              ->set_data(std::move((*files)[i]));
+        }
+        answer->Start(engine, std::move(chat), std::move(waiting->call));
+      });
+  http->Watch({.on_written = nullptr, .on_gone = [fetch] { fetch->Cancel(); }});
+  fetch->Start();
 }
 
 absl::StatusOr<ChatEngine::Call> OpenAiHttp::Begin(
@@ -211,7 +251,8 @@ absl::StatusOr<std::shared_ptr<AccessPass>> OpenAiHttp::Identify(
 
 OpenAiOptions OpenAiHttp::ParseOptions() const {
   return {.limits = frame_.engine.options().limits,
-          .strict_fields = options_.strict_fields};
+          .strict_fields = options_.strict_fields,
+          .image_hosts = options_.image_hosts};
 }
 
 void OpenAiHttp::Tokenize(Exchange& exchange) const {

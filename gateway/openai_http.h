@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -10,9 +11,12 @@
 #include "common/health.h"
 #include "common/http_server.h"
 #include "gateway/openai_request.h"
+#include "gateway/remote_images.h"
 #include "gateway/rpc_call.h"
 
 namespace tandem {
+
+class OpenAiAnswer;
 
 // The OpenAI-compatible API on the wire: HTTP exchanges to the engine and back,
 // no decisions.
@@ -35,10 +39,15 @@ class OpenAiHttp {
     bool strict_fields = false;
     // See OpenAiAnswer.
     absl::Duration silence = absl::Seconds(15);
+    // Where images of a request may be fetched from; empty: nowhere.
+    std::vector<ImageHost> image_hosts = {};
+    RemoteImages::Options remote_images = {};
   };
   // All of `frame`, and `health`, outlives this and the server whose exchanges
   // it handles.
   OpenAiHttp(Options options, const RpcFrame& frame, const Health& health);
+  // Cancels the fetches that are in flight.
+  ~OpenAiHttp();
 
   // For HttpServer. Any thread.
   void Handle(std::shared_ptr<HttpExchange> exchange) const;
@@ -69,11 +78,18 @@ class OpenAiHttp {
   absl::StatusOr<std::shared_ptr<AccessPass>> Identify(
       const Exchange& exchange) const;
   OpenAiOptions ParseOptions() const;
+  // Begins the answer when the request's remote images are there. A client that
+  // leaves cancels the fetch.
+  void FetchAndStart(OpenAiRequest request, ChatEngine::Call call,
+                     std::shared_ptr<HttpExchange> http,
+                     std::shared_ptr<OpenAiAnswer> answer) const;
 
   const Options options_;
   const RpcFrame frame_;
   const Health& health_;
   const int64_t started_;  // seconds since 1970
+  // Null: no image is fetched. First to go: its fetches use the rest.
+  const std::unique_ptr<RemoteImages> remote_images_;
 };
 
 }  // namespace tandem

@@ -43,6 +43,11 @@ bool IsAnswerField(absl::string_view key) {
   return key == "refusal" || key == "annotations" || key == "reasoning_content";
 }
 
+bool IsRemote(absl::string_view url) {
+  const absl::StatusOr<ImageUrl> parsed = ParseImageUrl(url);
+  return parsed.ok() && std::holds_alternative<RemoteUrl>(*parsed);
+}
+
 bool MustBeEmpty(absl::string_view key) {
   return key == "tool_calls" || key == "function_call" || key == "audio";
 }
@@ -86,7 +91,10 @@ absl::Status MessagesReader::ReadMessage(JsonValue value,
   }));
   if (message.role().empty()) return Missing(value.path(), "role");
   if (!has_content) return Missing(value.path(), "content");
-  for (EncodedImage& image : images) images_.push_back(std::move(image));
+  for (EncodedImage& image : images) {
+    image.message = messages_.size() - 1;
+    images_.push_back(std::move(image));
+  }
   return absl::OkStatus();
 }
 
@@ -129,13 +137,14 @@ absl::Status MessagesReader::ReadContent(JsonValue value,
       return value.Error(
           absl::StrCat("there are over ", limits_.max_parts, " parts"));
     }
-    return ReadPart(item, *message.add_content(), images);
+    return ReadPart(item, index, *message.add_content(), images);
   }));
   return message.content_size() > 0 ? absl::OkStatus()
                                     : value.Error("there are no parts");
 }
 
-absl::Status MessagesReader::ReadPart(JsonValue value, v1::ContentPart& part,
+absl::Status MessagesReader::ReadPart(JsonValue value, int index,
+                                      v1::ContentPart& part,
                                       std::vector<EncodedImage>& images) {
   Text type, text, url;
   v1::ImagePart image;
@@ -165,8 +174,10 @@ absl::Status MessagesReader::ReadPart(JsonValue value, v1::ContentPart& part,
   const JsonPath image_path(value.path(), "image_url");
   if (!url.has_value()) return Missing(image_path, "url");
   *part.mutable_image() = std::move(image);
-  images.push_back(
-      {*url, JsonPath(image_path, "url").ToString(), part.mutable_image()});
+  images.push_back({.url = *url,
+                    .field = JsonPath(image_path, "url").ToString(),
+                    .image = part.mutable_image(),
+                    .part = index});
   return absl::OkStatus();
 }
 
@@ -186,25 +197,33 @@ absl::Status MessagesReader::ReadImageUrl(JsonValue value, v1::ImagePart& image,
       });
 }
 
-absl::Status MessagesReader::DecodeImages() {
+absl::Status MessagesReader::DecodeImages(const std::vector<ImageHost>& hosts,
+                                          std::vector<RemoteImage>& remote) {
   if (images_.size() > static_cast<size_t>(limits_.max_images)) {
     return FieldError("messages", absl::StrCat(images_.size(),
                                                " images; a request may carry ",
                                                limits_.max_images));
   }
-  std::vector<DataUrl> urls;
+  std::vector<std::pair<DataUrl, const EncodedImage*>> here;
   for (const EncodedImage& image : images_) {
+    if (!hosts.empty() && IsRemote(image.url)) {
+      absl::StatusOr<RemoteImageUrl> url = CheckRemoteUrl(image.url, hosts);
+      if (!url.ok()) return AtField(url.status(), image.field);
+      remote.push_back(
+          {*std::move(url), image.message, image.part, image.field});
+      continue;
+    }
     absl::StatusOr<DataUrl> url = ParseDataUrl(image.url);
     absl::Status status = url.status();
     if (status.ok()) status = CheckEncodedBytes(*url, limits_.image);
     if (!status.ok()) return AtField(status, image.field);
-    urls.push_back(*std::move(url));
+    here.emplace_back(*std::move(url), &image);
   }
-  for (size_t i = 0; i < urls.size(); ++i) {
-    v1::ImagePart& image = *images_[i].image;
-    image.set_mime_type(urls[i].mime_type);
-    const absl::Status status = DecodeDataUrl(urls[i], *image.mutable_data());
-    if (!status.ok()) return AtField(status, images_[i].field);
+  for (const auto& [url, encoded] : here) {
+    v1::ImagePart& image = *encoded->image;
+    image.set_mime_type(url.mime_type);
+    const absl::Status status = DecodeDataUrl(url, *image.mutable_data());
+    if (!status.ok()) return AtField(status, encoded->field);
   }
   return absl::OkStatus();
 }

@@ -53,6 +53,7 @@ class RequestReader {
  public:
   RequestReader(const OpenAiOptions& options, OpenAiRequest& request)
       : request_(request),
+        image_hosts_(options.image_hosts),
         unknown_(options.strict_fields),
         sampling_(*request.chat.mutable_sampling()),
         messages_(options.limits, unknown_, *request.chat.mutable_messages()) {}
@@ -83,7 +84,7 @@ class RequestReader {
     if (request_.chat.messages().empty()) {
       return FieldError("messages", "is required, and not empty");
     }
-    return messages_.DecodeImages();
+    return messages_.DecodeImages(image_hosts_, request_.remote_images);
   }
 
   absl::Status FinishCompletion() {
@@ -188,6 +189,7 @@ class RequestReader {
   }
 
   OpenAiRequest& request_;
+  const std::vector<ImageHost>& image_hosts_;
   UnknownFields unknown_;
   SamplingReader sampling_;
   MessagesReader messages_;
@@ -251,7 +253,8 @@ absl::StatusOr<v1::CountTokensRequest> ParseTokenize(
   }
   if (prompt.has_value()) request.set_prompt(std::string(*prompt));
   request.set_return_token_ids(true);
-  TANDEM_RETURN_IF_ERROR(messages.DecodeImages());
+  std::vector<RemoteImage> none;
+  TANDEM_RETURN_IF_ERROR(messages.DecodeImages(/*hosts=*/{}, none));
   return request;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/chat_plan.h"
+#include "gateway/remote_url.h"
 #include "tandem/v1/gateway.pb.h"
 
 namespace tandem {
@@ -47,6 +48,9 @@ struct OpenAiOptions {
   ChatLimits limits;
   // An unknown field is FIELD_INVALID.
   bool strict_fields = false;
+  // Where images of a chat may be fetched from; empty: http: and https: URLs
+  // are UNSUPPORTED_PARAMETER.
+  std::vector<ImageHost> image_hosts = {};
 };
 
 struct OpenAiRequest {
@@ -58,6 +62,9 @@ struct OpenAiRequest {
   bool include_usage = false;
   // Usage in every chunk; only with include_usage.
   bool continuous_usage = false;
+  // Images of `chat` that have no data yet and must be fetched, in the order of
+  // the parts; at most limits.max_images.
+  std::vector<RemoteImage> remote_images;
   // Paths of fields that were ignored because we do not know them, for a debug
   // log; at most 16, each at most 64 bytes.
   std::vector<std::string> unknown_fields;
@@ -105,7 +112,8 @@ absl::StatusOr<OpenAiRequest> ParseCompletion(std::string& body,
                                               const OpenAiOptions& options);
 
 // POST /tokenize: {model, messages} or {model, prompt}; `model` may be left out
-// and `prompt` be empty. Asks for the token ids.
+// and `prompt` be empty. Asks for the token ids. No image is fetched to be
+// counted, whatever image_hosts says.
 absl::StatusOr<v1::CountTokensRequest> ParseTokenize(
     std::string& body, const OpenAiOptions& options);
 

@@ -35,6 +35,7 @@ class OptionsTest : public testing::Test {
     line_.AddFlag("json", &json_, "One object.");
     line_.AddTargets("vision", &vision_, "Vision services.");
     line_.AddList("image", "FILE", &images_, "Pictures.");
+    line_.AddList("size", "N", &sizes_, "Numbers.");
     line_.Example("tandem-x --model /models/a");
   }
 
@@ -69,6 +70,7 @@ class OptionsTest : public testing::Test {
   bool reflection_ = true, json_ = false;
   uint64_t seed_ = 1;
   std::vector<std::string> vision_, images_;
+  std::vector<int> sizes_;
 };
 
 TEST_F(OptionsTest, LeavesDefaultsAlone) {
@@ -128,6 +130,14 @@ TEST_F(OptionsTest, CommandLineBeatsEnvironmentBeatsFileBeatsDefault) {
   EXPECT_EQ(max_tiles_, 3);
   ASSERT_TRUE(Parse({"--max-tiles", "4"}).ok());
   EXPECT_EQ(max_tiles_, 4);
+}
+
+TEST_F(OptionsTest, AListOfAnotherTypeIsReadEntryByEntry) {
+  ASSERT_TRUE(Parse({"--size", "1,2", "--size", "3"}).ok());
+  EXPECT_THAT(sizes_, ElementsAre(1, 2, 3));
+  EXPECT_THAT(Message({"--size", "4,,5"}), HasSubstr("--size"));
+  EXPECT_THAT(Message({"--size", "4,x"}), HasSubstr("\"x\" is not"));
+  EXPECT_THAT(sizes_, ElementsAre(1, 2, 3));
 }
 
 TEST_F(OptionsTest, ListsComeFromEnvironmentAndFile) {

@@ -1,6 +1,7 @@
 // The OpenAI-compatible API over real sockets, with fake services behind.
 #include "gateway/openai_http.h"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -162,6 +163,110 @@ TEST_F(OpenAiHttpTest, SendsPicturesToTheVisionService) {
   const Answer answer = Ask(Post("/v1/chat/completions", body.dump()));
   EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 200 ")) << answer.body;
   EXPECT_EQ(llm_[0]->requests()[0].images_size(), 1);
+}
+
+// A chat of one image.
+std::string ImageBody(const std::string& url) {
+  const json image = {{"type", "image_url"}, {"image_url", {{"url", url}}}};
+  const json message = {{"role", "user"}, {"content", json::array({image})}};
+  return json{{"model", "fake"}, {"messages", json::array({message})}}.dump();
+}
+
+// Fetches from a server of its own: /image is one, /silent answers never,
+// others are not there.
+class RemoteImageTest : public OpenAiHttpTest {
+ protected:
+  RemoteImageTest() {
+    auto server = HttpServer::Start(
+        {.listen = {"127.0.0.1", 0}},
+        HttpServer::Handler([this](std::shared_ptr<HttpExchange> exchange) {
+          const std::string& path = exchange->request().path;
+          if (path == "/silent") {
+            silent_ = exchange;
+            ++num_held_;
+            return;
+          }
+          if (path != "/image") return exchange->Respond({.status = 404});
+          exchange->Respond(
+              {.content_type = "text/html",
+               .body = ImageRequest().messages(0).content(0).image().data()});
+        }));
+    EXPECT_TRUE(server.ok()) << server.status();
+    images_ = *std::move(server);
+  }
+  std::string Host() const {
+    return absl::StrCat("http://127.0.0.1:", images_->address().port);
+  }
+  OpenAiHttp::Options WithHost() const {
+    return {.image_hosts = {*ParseImageHost(Host())}};
+  }
+  Answer AskFor(const std::string& url) {
+    return Ask(Post("/v1/chat/completions", ImageBody(url)));
+  }
+
+  std::shared_ptr<HttpExchange> silent_;
+  std::atomic<int> num_held_ = 0;
+  std::unique_ptr<HttpServer> images_;
+};
+
+TEST_F(RemoteImageTest, IsFetchedAndSeen) {
+  Start(WithHost());
+  const Answer answer = AskFor(Host() + "/image");
+  EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 200 ")) << answer.body;
+  ASSERT_EQ(llm_[0]->requests().size(), 1u);
+  EXPECT_EQ(llm_[0]->requests()[0].images_size(), 1);
+}
+
+TEST_F(RemoteImageTest, IsRefusedUnlessTheOperatorNamedItsHost) {
+  Start();
+  const Answer answer = AskFor(Host() + "/image");
+  EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(answer.error()["code"], "unsupported_parameter");
+}
+
+TEST_F(RemoteImageTest, ThatIsNotThereNamesItsParameter) {
+  const TempDirectory folder;
+  Setup setup;
+  setup.access.keys_file = folder.Write(
+      "keys.json",
+      absl::StrCat(R"({"keys":[{"id":"ann","concurrent":1,"sha256":")",
+                   Sha256Hex("secret-secret-secret"), R"("}]})"));
+  Start(WithHost(), setup);
+  // One at a time: a failed fetch gives its place back.
+  for (int i = 0; i < 2; ++i) {
+    const Answer answer =
+        Ask(Post("/v1/chat/completions", ImageBody(Host() + "/missing"),
+                 "Connection: close\r\nx-api-key: secret-secret-secret\r\n"));
+    EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 400 "));
+    EXPECT_EQ(answer.error()["param"], "messages[0].content[0].image_url.url");
+    EXPECT_THAT(answer.error()["message"].get<std::string>(),
+                HasSubstr("answered 404"));
+  }
+}
+
+TEST_F(RemoteImageTest, ThatDoesNotComeIsUnavailable) {
+  OpenAiHttp::Options options = WithHost();
+  options.remote_images.timeout = absl::Milliseconds(50);
+  Start(options);
+  const Answer answer = AskFor(Host() + "/silent");
+  EXPECT_THAT(answer.head, AllOf(StartsWith("HTTP/1.1 503 "),
+                                 HasSubstr("retry-after-ms: 1000")));
+  EXPECT_EQ(answer.error()["code"], "unavailable");
+  EXPECT_EQ(
+      Requests(absl::StatusCode::kUnavailable, Method::kChat, Api::kOpenAi), 1);
+}
+
+TEST_F(RemoteImageTest, IsLetGoOfWhenTheClientLeaves) {
+  OpenAiHttp::Options options = WithHost();
+  options.remote_images.timeout = absl::InfiniteDuration();
+  Start(options);
+  {
+    RawConnection client(port());
+    client.Send(Post("/v1/chat/completions", ImageBody(Host() + "/silent")));
+    WaitUntil([&] { return num_held_ == 1; });
+  }
+  WaitUntil([&] { return images_->num_connections() == 0; });
+  EXPECT_TRUE(llm_[0]->requests().empty());
 }
 
 TEST_F(OpenAiHttpTest, TellsTimingsWhoAsksForThem) {

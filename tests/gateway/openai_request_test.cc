@@ -382,12 +382,77 @@ TEST(OpenAiTokenize, CountsMessagesOrAPrompt) {
   EXPECT_EQ(messages->messages(0).content(0).image().data(), "A");
 }
 
+OpenAiOptions WithImageHosts() {
+  OpenAiOptions options;
+  options.image_hosts = {{.host = "a.test"}};
+  return options;
+}
+
+TEST(OpenAiChat, ListsImagesThatMustBeFetched) {
+  const auto request = Chat(
+      MessagesBody(
+          R"({"role":"user","content":"hi"},{"role":"user","content":[)" +
+          ImageUrlPart("https://a.test/1") + "," +
+          ImageUrlPart("data:image/png;base64,QQ==") +
+          R"(,{"type":"image_url","image_url":{"url":"https:\/\/A.test/2",)"
+          R"("detail":"low"}}]})"),
+      WithImageHosts());
+  ASSERT_TRUE(request.ok()) << request.status();
+  ASSERT_EQ(request->remote_images.size(), 2u);
+  const RemoteImage& first = request->remote_images[0];
+  EXPECT_EQ(first.url.host.host, "a.test");
+  EXPECT_EQ(first.url.target, "/1");
+  EXPECT_EQ(first.message, 1);
+  EXPECT_EQ(first.part, 0);
+  EXPECT_EQ(first.field, "messages[1].content[0].image_url.url");
+  EXPECT_EQ(request->remote_images[1].url.target, "/2");
+  EXPECT_EQ(request->remote_images[1].part, 2);
+  const v1::ChatMessage& message = request->chat.messages(1);
+  EXPECT_TRUE(message.content(0).has_image());
+  EXPECT_EQ(message.content(0).image().data(), "");
+  EXPECT_EQ(message.content(1).image().data(), "A");
+  EXPECT_EQ(message.content(2).image().detail(), v1::ImagePart::DETAIL_LOW);
+}
+
+TEST(OpenAiChat, RemoteImagesCountAmongTheImages) {
+  std::string parts = ImageUrlPart("data:image/png;base64,QQ==");
+  for (int i = 0; i < 8; ++i) parts += "," + ImageUrlPart("https://a.test/1");
+  const absl::Status status = Chat(PartsBody(parts), WithImageHosts()).status();
+  EXPECT_EQ(ErrorField(status), "messages") << status;
+}
+
+TEST(OpenAiChat, RefusesImagesThatAreNotOnTheList) {
+  for (const char* url :
+       {"https://b.test/1", "http://a.test/1", "http://169.254.169.254/"}) {
+    const absl::Status status =
+        Chat(PartsBody(ImageUrlPart(url)), WithImageHosts()).status();
+    EXPECT_EQ(ErrorField(status), "messages[0].content[0].image_url.url");
+    EXPECT_EQ(ErrorReason(status), reason::kUnsupportedParameter) << status;
+  }
+  for (const char* url :
+       {"file:///etc/passwd", "https://u:p@a.test/1", "https:a.test"}) {
+    const absl::Status status =
+        Chat(PartsBody(ImageUrlPart(url)), WithImageHosts()).status();
+    EXPECT_EQ(ErrorField(status), "messages[0].content[0].image_url.url");
+    EXPECT_EQ(ErrorReason(status), reason::kFieldInvalid) << status;
+  }
+}
+
+TEST(OpenAiTokenize, FetchesNothingWhateverTheListSays) {
+  const absl::Status status =
+      Tokenize(PartsBody(ImageUrlPart("https://a.test/1")), WithImageHosts())
+          .status();
+  EXPECT_EQ(ErrorReason(status), reason::kUnsupportedParameter) << status;
+}
+
 TEST(InOpenAiTerms, NamesTheParameterThatTheFieldWasReadFrom) {
   const std::vector<std::pair<std::string, std::string>> names = {
       {"sampling.top_p", "top_p"},
       {"sampling.stop[3]", "stop[3]"},
       {"messages[2].role", "messages[2].role"},
       {"messages[0].content[1].image", "messages[0].content[1].image_url.url"},
+      {"messages[0].content[1].image_url.url",
+       "messages[0].content[1].image_url.url"},
       {"messages[0].content[1].image.max_tiles",
        "messages[0].content[1].image_url.max_tiles"},
       {"prompt", "prompt"}};
