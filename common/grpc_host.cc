@@ -70,7 +70,7 @@ void EnableHealthService() {
 
 // Reflection, both versions, on or off for one server. Whoever links gRPC's
 // reflection library has it in every server of the process, so it is taken out
-// first.
+// first; and so is channelz, which is for operators.
 class ReflectionOption final : public grpc::ServerBuilderOption {
  public:
   explicit ReflectionOption(bool on) : on_(on) {}
@@ -79,7 +79,8 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
                          plugins) override {
     using Reflection = grpc::reflection::ProtoServerReflectionPlugin;
     std::erase_if(*plugins, [](const auto& plugin) {
-      return dynamic_cast<const Reflection*>(plugin.get()) != nullptr;
+      return dynamic_cast<const Reflection*>(plugin.get()) != nullptr ||
+             plugin->name() == kChannelzPlugin;
     });
     if (!on_) return;
     // gRPC's health service is written without descriptors: a tool would find
@@ -199,6 +200,11 @@ absl::StatusOr<std::unique_ptr<GrpcHost>> GrpcHost::Start(
   TANDEM_RETURN_IF_ERROR(host->Build());
   if (host->address_)
     LogInfo("grpc listens", {{"address", host->address_->ToString()}});
+  if (options.admin_listen) {
+    TANDEM_RETURN_IF_ERROR(CheckBind(*options.admin_listen));
+    TANDEM_ASSIGN_OR_RETURN(host->admin_,
+                            GrpcAdmin::Start(*options.admin_listen));
+  }
   return host;
 }
 
@@ -304,6 +310,8 @@ void AddGrpcHostOptions(CommandLine& line, GrpcHost::Options* options) {
            "Where gRPC listens; port 0 picks one.");
   line.Add("reflection", "on|off", &options->reflection,
            "Lets gRPC tools list the methods.");
+  line.Add("admin-grpc-listen", "HOST:PORT", &options->admin_listen,
+           "gRPC for operators: channelz and reflection. Default: nowhere.");
   line.Add(
       "pre-drain", "TIME", &options->pre_drain,
       "After a stop is asked for, late calls are still taken for so long.");

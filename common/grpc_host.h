@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "common/grpc_admin.h"
 #include "common/grpc_metrics.h"
 #include "common/health.h"
 #include "common/host_port.h"
@@ -36,6 +37,8 @@ class GrpcHost {
     // Empty: reached through InProcessChannel only.
     std::optional<HostPort> listen;
     bool reflection = true;
+    // channelz and reflection for operators; empty: nowhere.
+    std::optional<HostPort> admin_listen = std::nullopt;
     // Late callers are still served after health has said no.
     absl::Duration pre_drain = absl::Seconds(5);
     // Calls in flight may finish.
@@ -68,6 +71,8 @@ class GrpcHost {
 
   // Where it listens, with the port that was picked; empty if nowhere.
   const std::optional<HostPort>& address() const { return address_; }
+  // Null where there is none.
+  const GrpcAdmin* admin() const { return admin_.get(); }
 
   // A channel without a socket, with the arguments of MakeChannel. No call may
   // begin on it once Shutdown has begun: gRPC 1.51 would call into a server
@@ -99,6 +104,7 @@ class GrpcHost {
   const std::shared_ptr<InFlight> in_flight_;  // shared with the interceptor
   std::unique_ptr<grpc::Server> server_;
   std::optional<HostPort> address_;
+  std::unique_ptr<GrpcAdmin> admin_;
   // Of each health name; the health thread's, once it runs.
   std::map<std::string, bool> reported_;
   std::atomic<bool> stopping_ = false;
@@ -106,7 +112,7 @@ class GrpcHost {
 };
 
 // --listen with the default that `options->listen` holds, --reflection,
-// --pre-drain and --drain.
+// --admin-grpc-listen, --pre-drain and --drain.
 void AddGrpcHostOptions(CommandLine& line, GrpcHost::Options* options);
 
 }  // namespace tandem
