@@ -13,9 +13,11 @@ import json
 import os
 import pathlib
 import resource
+import socket
 import statistics
 import subprocess
 import sys
+import time
 
 
 def raise_file_limit():
@@ -51,12 +53,26 @@ class Bench:
         finally:
             llm.kill()
 
-    def streams(self, count, tokens, rate, *options):
+    def streams(self, count, tokens, rate, *options, idle=0):
+        """Beside `idle` connections that ask nothing."""
+
         def act(gateway):
             pid = gateway.process.pid
             self.load("streams", gateway.http(), 1, 2, rate, pid)  # warms up
+            host, port = gateway.http().rsplit(":", 1)
+            others = [socket.create_connection((host, int(port))) for _ in range(idle)]
+            if others:
+                time.sleep(1)  # until they are accepted; they may stay for ten
             run = self.load("streams", gateway.http(), count, tokens, rate, pid)
             assert run["wrong"] == 0, run
+            requests_refused = sum(
+                value
+                for series, value in gateway.metrics().items()
+                if series.startswith("tandem_admission_rejections_total")
+            )
+            run["unheard"] = run["refused"] - int(requests_refused)
+            for other in others:
+                other.close()
             return run
 
         return self.with_gateway((0, rate), options, act)
@@ -101,12 +117,13 @@ def show_open(args, bench):
 
 
 def show_refused(args, bench):
-    print("\ndefault bounds\n")
-    row("streams asked for", "complete", "429", "of them with a delay", "closed")
-    row(*["---"] * 5)
-    for count in args.surplus:
-        run = bench.streams(count, 20, args.rate)
-        row(count, run["complete"], run["refused"], run["refused_delayed"], run["closed"])
+    print("\ndefault bounds; unheard: by a connection over the bound, without a request\n")
+    row("streams asked for", "idle connections", "complete", "429", "of them with a delay", "of them unheard", "closed")
+    row(*["---"] * 7)
+    for count, idle in [(count, 0) for count in args.surplus] + [(200, 1024)]:
+        run = bench.streams(count, 20, args.rate, idle=idle)
+        names = ("complete", "refused", "refused_delayed", "unheard", "closed")
+        row(count, idle, *(run[name] for name in names))
 
 
 def show_paired(args, bench):
