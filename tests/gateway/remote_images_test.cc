@@ -305,6 +305,17 @@ TEST_F(RemoteImagesTest, DialsTheAddressThatWasCheckedAndLooksUpOnce) {
             absl::StrCat("images.test:", server_.port()));
 }
 
+TEST_F(RemoteImagesTest, LooksNamesUpAsTheSystemDoes) {
+  const std::string host = absl::StrCat("http://localhost:", server_.port());
+  EXPECT_TRUE(FetchFrom(host, {absl::StrCat(host, "/3")}).ok());
+  const SilentPort port;
+  const std::string other = absl::StrCat("localhost:", port.port());
+  ExpectError(FetchFrom(other, {absl::StrCat("https://", other)}).status(),
+              absl::StatusCode::kInvalidArgument, reason::kFieldInvalid,
+              "no address of the public internet");
+  EXPECT_FALSE(port.WasDialled());
+}
+
 TEST_F(RemoteImagesTest, AnAddressIsNotLookedUp) {
   ResolveTo({});
   EXPECT_TRUE(Fetch({Url("/3")}).ok());
