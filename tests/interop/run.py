@@ -29,7 +29,7 @@ def suite_of(names):
 def main():
     python = ENVIRONMENT / "bin" / "python"
     if pathlib.Path(sys.prefix) != ENVIRONMENT:
-        if not python.exists():
+        if not (ENVIRONMENT / "installed.txt").exists():
             print("run tests/interop/install first, or scripts/test, which does")
             sys.exit(77)
         os.execv(python, [str(python), __file__, *sys.argv[1:]])

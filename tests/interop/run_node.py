@@ -46,7 +46,7 @@ def run(files, environment):
 
 
 def main():
-    if not (WORK / "node_modules").exists():
+    if not (WORK / "installed.json").exists():
         print("run tests/interop/install first, or scripts/test, which does")
         return 77
     files = sys.argv[1:] or sorted(f.name for f in (HERE / "node").glob("*.test.mjs"))
