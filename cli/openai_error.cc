@@ -61,9 +61,9 @@ std::string ReasonOf(const std::string& code) {
   static const auto* const kReasons = new std::map<std::string, std::string>{
       {"invalid_value", reason::kFieldInvalid},
       {"queue_full", reason::kOverloaded},
-      {"rate_limit_exceeded", "QUOTA_EXCEEDED"},
+      {"rate_limit_exceeded", reason::kQuotaExceeded},
       {"unavailable", reason::kBackendUnavailable},
-      {"invalid_api_key", "CREDENTIALS_INVALID"},
+      {"invalid_api_key", reason::kCredentialsInvalid},
   };
   const auto found = kReasons->find(code);
   return found != kReasons->end() ? found->second : absl::AsciiStrToUpper(code);

@@ -226,10 +226,7 @@ void OpenAiHttp::FetchAndStart(OpenAiRequest request, ChatEngine::Call call,
 
 absl::StatusOr<ChatEngine::Call> OpenAiHttp::Begin(
     const Exchange& exchange) const {
-  if (absl::Status status = frame_.gate.Admit(); !status.ok()) {
-    frame_.metrics.admission_rejections[Rejection::kDraining].Increment();
-    return status;
-  }
+  TANDEM_RETURN_IF_ERROR(CheckGate(frame_));
   const HttpRequest& request = exchange.request();
   TANDEM_ASSIGN_OR_RETURN(
       std::shared_ptr<AccessPass> pass,

@@ -20,13 +20,18 @@ absl::string_view Header(const grpc::CallbackServerContext& context,
 
 }  // namespace
 
+absl::Status CheckGate(const RpcFrame& frame) {
+  absl::Status status = frame.gate.Admit();
+  if (!status.ok()) {
+    frame.metrics.admission_rejections[Rejection::kDraining].Increment();
+  }
+  return status;
+}
+
 absl::StatusOr<ChatEngine::Call> BeginCall(
     const RpcFrame& frame, const grpc::CallbackServerContext& context,
     const std::string& request_id) {
-  if (absl::Status status = frame.gate.Admit(); !status.ok()) {
-    frame.metrics.admission_rejections[Rejection::kDraining].Increment();
-    return status;
-  }
+  TANDEM_RETURN_IF_ERROR(CheckGate(frame));
   absl::StatusOr<absl::Time> deadline =
       RequestDeadline(context, frame.clock.Now());
   if (!deadline.ok()) {

@@ -26,6 +26,10 @@ struct RpcFrame {
   GatewayMetrics& metrics;
 };
 
+// OK while the gateway takes calls; UNAVAILABLE DRAINING, counted as a
+// rejection, when the gate is closed. What every protocol asks first.
+absl::Status CheckGate(const RpcFrame& frame);
+
 // Admits a call, or one request of a stream, and tells what the engine must
 // know of it. UNAVAILABLE DRAINING when the gate is closed; DEADLINE_EXCEEDED
 // when too little time is left; else the errors of AccessControl::Enter for the
