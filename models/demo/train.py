@@ -380,8 +380,12 @@ def main():
     out_of_time = False
     while phase <= args.last_phase and not out_of_time:
         steps = (args.steps1, args.steps2)[phase - 1]
-        recent, table, mark = [], collections.defaultdict(lambda: [0, 0]), time.time()
-        for number, step in zip(range(first, steps), loader(args, phase, first, steps, args.seed)):
+        recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), time.time(), 0.0
+        coming = iter(loader(args, phase, first, steps, args.seed))
+        for number in range(first, steps):
+            before = time.time()
+            step = next(coming)
+            waited += time.time() - before
             loss, aux, rights = learner.losses(step)
             (loss + args.aux * (1 if phase == 1 else 0.5) * aux).backward()
             scale = min(1.0, (number + 1) / 100)
@@ -398,11 +402,12 @@ def main():
                 rows = {row: round(share(table, row), 3) for row in sorted({kind.split(":")[0] for kind in table})}
                 now = time.time()
                 say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / max(1, total):.3f} "
-                    f"{' '.join(f'{k} {v:.2f}' for k, v in rows.items())} {1000 * (now - mark) / len(recent):.0f} ms a step, {now - started:.0f} s")
+                    f"{' '.join(f'{k} {v:.2f}' for k, v in rows.items())} {1000 * (now - mark) / len(recent):.0f} ms a step, {1000 * waited / len(recent):.0f} of them waiting for pictures, "
+                    f"{now - started:.0f} s")
                 log.write(json.dumps(dict(phase=phase, step=number + 1, loss=round(loss, 4), aux=round(aux, 4), right=round(right / max(1, total), 4),
                                           rows=rows, seconds=round(seconds + now - started, 1))) + "\n")
                 log.flush()
-                recent, table, mark = [], collections.defaultdict(lambda: [0, 0]), now
+                recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), now, 0.0
             first = number + 1
             if time.time() - started > min(args.stop_after, args.finish_within):
                 out_of_time = args.stop_after < args.finish_within
