@@ -807,9 +807,9 @@ SEEN = {
         "Could you read a text if I sent you one?", "I want to know if you can read."),
     "talk_count": (
         "How far can you count?", "How far do you count?", "How high can you count?", "Up to what number can you count?",
-        "Up to which number can you count?", "To what number can you count?", "Can you count?", "Can you count things?",
-        "Are you able to count?", "Do you know how to count?", "Have you learned to count?", "Did you learn counting?",
-        "How well can you count?", "How good are you at counting?", "Are you good at counting?", "How many things can you count?",
+        "Up to which number can you count?", "To what number can you count?", "Can you count?", "Are you able to count?",
+        "Do you know how to count?", "Have you learned to count?", "Did you learn counting?", "How well can you count?",
+        "How good are you at counting?", "Are you good at counting?", "How many things can you count?",
         "How many objects can you count at most?", "What is the highest number you can count to?",
         "What is the largest number you can count to?", "What's the most you can count?", "Can you count to ten?",
         "Can you count to twenty?", "Can you count to a hundred?", "Can you count to a thousand?", "Can you count further than nine?",
@@ -1042,7 +1042,7 @@ SEEN = {
 UNSEEN = {
     "name": (
         "Can you tell me the name of this object?", "What do you think this is?", "I can't tell what this is, can you?",
-        "Please name the thing in this picture.", "What do people call this thing?", "Could you identify this object for me?"),
+        "Please name the thing in this picture.", "By what name do people call this?", "Could you identify this object for me?"),
     "list": (
         "What are all the things you can see in this image?", "Please tell me everything you see in the picture.",
         "Which things can you spot in this photo?", "Look at this image and list what is there.", "What objects does the picture contain?",
@@ -1052,12 +1052,13 @@ UNSEEN = {
         "Please tell me if you can see {x}.", "I'd like to know if there is {x} in the picture.",
         "Would you check whether there is {x} here?"),
     "colour": (
-        "Which colour do you see on the {a}?", "Please tell me what colour the {a} has.",
-        "Can you name the color of the {a} in this photo?", "What color is the {a} drawn in?", "Do you see what color the {a} is?",
+        "Do you see the {a}? Please name its colour.", "Please tell me what colour the {a} has.",
+        "Can you name the color of the {a} in this photo?", "What color is the {a} drawn in?", "Of what color would you say the {a} is?",
         "The {a} in the picture, what colour is it?"),
     "shape": (
-        "Can you tell me what shape the {c} thing is?", "What shape has the colour {c}?", "Please tell me the shape of the {c} object.",
-        "Which {c} shape is in the picture?", "What would you call the {c} shape?", "Which of the things here is {c}?"),
+        "Can you tell me what shape the {c} thing is?", "Look for the {c} thing and tell me its shape.",
+        "Please tell me the shape of the {c} object.", "Which {c} shape is in the picture?",
+        "There is something {c}. What shape does it have?", "Which of the things here is {c}?"),
     "largest": (
         "Of all these objects, which is the biggest?", "Please tell me which thing is the largest.",
         "Can you name the biggest thing in the picture?", "What would you say is the largest object?",
@@ -1068,35 +1069,36 @@ UNSEEN = {
         "Which thing here is smaller than all the rest?", "Which object in this photo is the tiniest?"),
     "larger": (
         "Can you tell me if the {a} is the bigger one compared with the {b}?", "Would you call the {a} larger than the {b}?",
-        "Is it correct that the {a} is bigger than the {b}?", "Please tell me whether the {a} is larger than the {b}.",
+        "Would you think the {a} takes up more space than the {b}?", "Please tell me whether the {a} is larger than the {b}.",
         "Does the {a} have a larger size than the {b}?", "Compared with the {b}, does the {a} look bigger?"),
     "smaller": (
         "Can you tell me if the {a} is the smaller one compared with the {b}?", "Would you call the {a} smaller than the {b}?",
-        "Is it correct that the {a} is smaller than the {b}?", "Please tell me whether the {a} is smaller than the {b}.",
+        "Would you think the {a} takes up less space than the {b}?", "If you compare the {a} with the {b}, is the {a} smaller?",
         "Does the {a} have a smaller size than the {b}?", "Compared with the {b}, does the {a} look smaller?"),
     "relation": (
         "Can you tell me where the {a} lies, seen from the {b}?", "From the {b}, in which direction do I find the {a}?",
         "What is the position of the {a} with respect to the {b}?", "Please tell me on what side of the {b} the {a} is.",
         "Where would you say the {a} is relative to the {b}?", "Compared with the {b}, where does the {a} lie?"),
     "relation_yes_no": (
-        "Would you check whether the {a} is {side} the {b}?", "Is it true that the {a} lies {side} the {b}?",
+        "Would you check whether the {a} is {side} the {b}?", "Do you think it is right to say the {a} is {side} the {b}?",
         "Can you tell me if the {a} is located {side} the {b}?", "Does this photo show the {a} {side} the {b}?",
-        "Please tell me whether the {a} is {side} the {b}.", "Am I correct that the {a} is {side} the {b}?"),
+        "I want to know whether you see the {a} {side} the {b}.", "Can the {a} be seen {side} the {b}, yes or no?"),
     "neighbour": (
-        "Can you name the object {side} the {b}?", "What do you find {side} the {b}?", "Which thing can be seen {side} the {b}?",
-        "Please identify the thing {side} the {b}.", "What would you say is {side} the {b}?", "Do you see what is {side} the {b}?"),
+        "Can you name the object {side} the {b}?", "I see something {side} the {b}. What is it?",
+        "Which thing can be seen {side} the {b}?", "There is something {side} the {b}. Can you name it?",
+        "What would you say is {side} the {b}?", "Tell me the name of what lies {side} the {b}."),
     "corner": (
         "Can you name the thing in the {corner} corner?", "What do you find at the {corner} of the picture?",
-        "Please tell me what is in the {corner} corner.", "Which object can be seen in the {corner} corner?",
+        "There is something in the {corner} corner. What is it?", "Which object can be seen in the {corner} corner?",
         "What is the thing in the {corner} corner called?", "Do you see what lies in the {corner} corner?"),
     "corner_of": (
-        "Can you tell me the corner the {a} is in?", "In which corner would I find the {a}?", "Where in this photo do you see the {a}?",
-        "Please tell me in which corner you see the {a}.", "What corner of the image shows the {a}?",
-        "Which corner is the {a} located in?"),
+        "Look for the {a} and say which corner has it.", "To see the {a}, which corner do I look at?",
+        "Where in this photo do you see the {a}?", "Please tell me in which corner you see the {a}.",
+        "What corner of the image shows the {a}?", "Do you see the {a}? Tell me its corner."),
     "odd": (
         "Which of the things doesn't fit with the rest?", "Can you tell me which one is not like the others?",
-        "What is the one that doesn't belong?", "Please tell me the odd one out.", "One object differs from the others. Which one?",
-        "Which thing in the picture is the exception?"),
+        "What is the one that doesn't belong?", "All are alike but for one. Which is that?",
+        "One object differs from the others. Which one?", "Which thing in the picture is the exception?"),
     "count": (
         "Can you tell me the number of {p}?", "How many {p} would you say there are?", "Please tell me how many {p} you can see.",
         "Would you count the {p} in the picture?", "What is the count of {p} in this image?", "How many {p} do you find here?"),
@@ -1117,7 +1119,7 @@ UNSEEN = {
         "What do the letters in the picture say?", "Would you read the word to me?", "Which word does the picture show?"),
     "read_number": (
         "Can you tell me what number is written here?", "Which number do you read in the picture?", "Please tell me the number you see.",
-        "What code does the picture show?", "Would you read out the number?", "Please give me the digits of the code."),
+        "Look at the code and tell me what it is.", "Would you read out the number?", "Please give me the digits of the code."),
     "read_price": (
         "Can you tell me the price in the picture?", "How much money would I have to pay for this?", "Please tell me what it costs.",
         "What price can you see on the tag?", "I need to know the cost of this.", "Would you read out the price for me?"),
@@ -1127,7 +1129,7 @@ UNSEEN = {
         "Which word do the small letters spell?"),
     "cannot_know": (
         "What is the name of the {a}'s owner?", "How much does the {a} weigh?", "Who was behind the camera when this photo was taken?",
-        "What did the {a} do yesterday?", "On which day was the {a} made?", "What is the {a} thinking about?", "Does the {a} smell good?",
+        "What did the {a} do yesterday?", "On which day was the {a} made?", "What does the {a} want to say?", "Does the {a} smell good?",
         "Where was the {a} before this picture was taken?", "Does the {a} like music?", "At what time was this picture made?",
         "What did the {a} eat?", "Did somebody buy the {a} for much money?"),
     "same": (
@@ -1151,101 +1153,105 @@ UNSEEN = {
         "Please say what you see in the {n} image.", "What is there to see in the {n} picture?",
         "Look at the {n} photo. What does it show?", "Please list what is in the {n} picture."),
     "which_shows": (
-        "Can you tell me in which picture you see {x}?", "Which of the photos shows {x}?", "Please tell me which image contains {x}.",
-        "In which of the pictures can I find {x}?", "What is the picture with {x} in it, which one?",
-        "One of these images has {x}. Which one is it?"),
+        "Can you tell me in which picture you see {x}?", "Look at the photos and tell me where {x} is shown.",
+        "Please tell me which image contains {x}.", "In which of the pictures can I find {x}?",
+        "What is the picture with {x} in it, which one?", "One of these images has {x}. Which one is it?"),
     "then_colour": (
-        "And what color does it have?", "What is the colour of it?", "Okay, and its colour?", "Can you also name its color?",
-        "So which colour does it have?"),
+        "Of what color is it, then?", "What is the colour of it?", "Now I want to know the colour as well.",
+        "Can you also name its color?", "So which colour does it have?"),
     "then_other": (
-        "Okay, now what about the {a}?", "And can you tell me about the {a}?", "Thanks, and what about the {a}?",
-        "Now the same for the {a}, please.", "Then how about the {a}?"),
+        "Okay, now what about the {a}?", "And can you tell me about the {a}?", "Okay, tell me the same about the {a}.",
+        "Now the same for the {a}, please.", "Thanks. Can you also do it for the {a}?"),
     "then_count": (
         "Okay, now how many {p} do you see?", "And can you count the {p}, too?", "What about the number of {p}?",
         "Then count the {p}, please.", "And how many {p} are in the picture?"),
     "then_exist": (
-        "Okay, and do you also see {x}?", "And can you find {x} as well?", "What about {x}, is there one?", "Then do you see {x}?",
-        "And is there {x} in the picture as well?"),
+        "Okay, and do you also see {x}?", "And can you find {x} as well?", "What about {x}, is there one?",
+        "Okay, and have you found {x} as well?", "And is there {x} in the picture as well?"),
     "then_where": (
         "Okay, and on what side of the {b} is it?", "And what is its position, seen from the {b}?",
-        "Can you say where it lies relative to the {b}?", "So which side of the {b} is it on?",
+        "Can you say where it lies relative to the {b}?", "Now tell me on which side of the {b} it lies.",
         "And in which direction is it from the {b}?"),
     "then_back": (
-        "Okay, and in reverse?", "And what is it seen from the other one?", "Now swap the two, please.",
-        "Can you tell me the other way around?", "And how about the reverse?"),
+        "Now let us swap them. What is it then?", "And what is it seen from the other one?", "Now swap the two, please.",
+        "Can you tell me the other way around?", "And what if I ask the other way round?"),
     "then_picture": (
         "Okay, and what about the {n} image?", "And how about the {n} photo?", "Now the same for the {n} picture, please.",
-        "Thanks, and in the {n} one?", "Then what about the {n} picture?"),
+        "Okay, now look at the {n} one.", "And what do you say about the {n} picture?"),
     "then_name": (
-        "Okay, and what is it called?", "So can you name it?", "And which object is it?", "Then tell me what it is.",
-        "And do you know what it is called?"),
+        "And what name does it have?", "Okay, now tell me its name.", "Can you tell me which object that is?",
+        "So what do you think it is?", "And do you know what it is called?"),
     "then_short": (
         "Can you say that in fewer words?", "Please make the answer shorter.", "Too long. Keep it short, please.",
-        "Now give me the short answer.", "Could I have that in short?"),
+        "I want the answer in few words.", "Could I have that in short?"),
     "then_word": (
-        "Can you make it a single word?", "Please say it again in one word.", "Now only one word, please.", "And with just one word?",
+        "Can you make it a single word?", "I need that as one single word.", "Now only one word, please.", "And with just one word?",
         "Could you give me that in one word?"),
     "style_short": (
-        "{q} Please answer in a few words.", "{q} Please be brief.", "Just a short answer, please: {q}", "Please keep it short. {q}",
-        "{q} I only need a short answer."),
+        "{q} Not a long answer, please.", "{q} Tell me in few words, please.", "Just a short answer, please: {q}",
+        "Without many words, please: {q}", "{q} I only need a short answer."),
     "style_word": (
         "{q} Please answer with a single word.", "{q} A single word is enough.", "With one word only: {q}",
         "Please reply in one word. {q}", "{q} I only want one word."),
     "style_full": (
         "{q} Please use a complete sentence.", "{q} I want a full sentence.", "Please reply in a whole sentence: {q}",
-        "{q} Please make the answer a full sentence.", "In a complete sentence: {q}"),
+        "{q} Please make the answer a full sentence.", "Tell me in a complete sentence, please: {q}"),
     "polite": (
         "Hello, can you tell me? {q}", "Good morning, I have a question: {q}", "{q} Please tell me, thank you.",
         "Excuse me, may I ask you something? {q}", "Please have a look at this. {q}", "{q} Thanks for your help!"),
     "talk_hello": (
-        "Hello, are you there?", "Good morning, how are you today?", "Hi there, nice to meet you!", "Hey Tandem!", "Good evening, model!",
-        "Hello, how is it going?"),
+        "Hi, is there anybody I can talk to?", "Good morning, how are you today?", "Hi there, nice to meet you!",
+        "Hey model, nice to see you!", "Good afternoon, how are you doing today?", "Hello you, is it a good day?"),
     "talk_who": (
-        "Can you tell me your name?", "What kind of assistant are you?", "Please tell me about yourself.",
-        "Which program am I talking to?", "I want to know who you are.", "Who am I talking with here?"),
+        "Can you tell me your name?", "What is the name of this assistant?", "Can you say who you are?", "What is this program called?",
+        "I want to know who you are.", "Who am I talking with here?"),
     "talk_able": (
         "Can you tell me what you are good at?", "Which skills have you got?", "What sort of questions may I ask you?",
         "Please tell me what you can help me with.", "What is this model able to do?", "What do you know how to do?"),
     "talk_unable": (
-        "Can you tell me what you are not able to do?", "Which tasks can't you do?", "What is hard for you?",
+        "Can you tell me what you are not able to do?", "Which tasks can't you do?", "What do you find too difficult?",
         "What questions are too difficult for you?", "Please tell me what you can't do.", "Tell me where your limits are."),
     "talk_things": (
-        "Can you tell me what things you can name?", "What kinds of objects can you recognise?", "Which everyday objects do you know?",
-        "Please list the things you can recognize.", "How many animals and things do you know?", "What sorts of objects do you know?"),
+        "Can you tell me what things you can name?", "What kinds of objects can you recognise?",
+        "Name some everyday objects that you can recognise.", "Please list the things you can recognize.",
+        "How many animals and things do you know?", "Which animals, tools and vehicles can you name?"),
     "talk_read": (
-        "Are you able to read words in pictures?", "Do you know how to read text?", "Can you recognise words and numbers?",
-        "How well can you read handwriting?", "Which words and numbers can you read?", "Do you understand letters and numbers?"),
+        "Are you able to read words in pictures?", "If there is text in my picture, can you read it?",
+        "Have you learned to recognise words and numbers?", "How good are you at reading handwriting?",
+        "Which words and numbers can you read?", "Do you understand letters and numbers?"),
     "talk_count": (
-        "How high do you count?", "Are you able to count to ten?", "What number can you count up to?",
+        "At how many things does your counting stop?", "Are you able to count to ten?", "What number can you count up to?",
         "Can you tell me how far you count?", "Do you know how to count to a hundred?", "At what number do you stop counting?"),
     "talk_pictures": (
         "How many images may I send at once?", "Can you look at more than one picture?", "Are you able to compare several images?",
         "Is there a limit to how many pictures I send?", "Can I send you two photos at the same time?",
         "Up to how many pictures can you look at?"),
     "talk_languages": (
-        "Can you tell me what languages you understand?", "Do you know Chinese?", "Can you answer in other languages?",
-        "Which languages can I write in?", "How many languages can you speak?", "May I ask you in Chinese?"),
+        "Can you tell me what languages you understand?", "Would you understand me if I write Chinese?",
+        "Can you answer in other languages?", "Which languages can I write in?", "How many languages have you learned?",
+        "May I ask you in Chinese?"),
     "talk_size": (
-        "Can you tell me your size?", "How many parameters have you got?", "Is this a large model or a small one?",
-        "How many million weights do you have?", "Please tell me how many parameters are in this model.", "How big are your weights?"),
+        "Can you tell me your size?", "What number of parameters does this model have?", "Is this a large model or a small one?",
+        "Are there many weights in your network?", "Please tell me how many parameters are in this model.", "Is your network a big one?"),
     "talk_trained": (
-        "Can you tell me about your training?", "What kind of data did you learn from?", "On how many pictures were you trained?",
-        "Where does your training data come from?", "How long was this model trained?", "What sort of pictures were you trained with?"),
+        "Can you tell me about your training?", "What kind of data did you learn from?", "With which pictures did somebody train you?",
+        "Where does your training data come from?", "Tell me on what data you have been trained.",
+        "What sort of pictures were you trained with?"),
     "talk_maker": (
-        "Can you tell me who created you?", "Which people built this model?", "Are you made by a company?",
-        "Please tell me who is behind you.", "Which team built you?", "Who is the creator of this model?"),
+        "Can you tell me who created you?", "Which people built this model?", "Is there a company that has built you?",
+        "Please tell me who is behind you.", "Are you made by a team or by one person?", "Who is the creator of this model?"),
     "talk_human": (
-        "Am I talking to a machine or a person?", "Can you tell me if you have feelings?", "Do you feel happy?",
-        "Are you a living person?", "Is there a human behind this?", "Do you have feelings like a human?"),
+        "Am I talking to a machine or a person?", "Can you tell me if you have feelings?", "Can a machine like you be happy or sad?",
+        "Are you a living being or just a program?", "Do I talk with a person or with a computer?", "Do you have feelings like a human?"),
     "talk_trust": (
-        "Can I always rely on what you say?", "How often do you make mistakes?", "Should I trust your answers?",
-        "Are you sure your answers are correct?", "Do you sometimes make errors?", "Is it certain that you are right?"),
+        "Can I always rely on what you say?", "How often do you make mistakes?", "Can I believe that your answers are true?",
+        "Are you sure your answers are correct?", "Are there sometimes errors in your answers?", "Is it certain that you are right?"),
     "talk_private": (
-        "Can you tell me what happens to my photos?", "Do you store what I say?", "Will you keep the pictures I send?",
+        "Can you tell me what happens to my photos?", "Is what I say stored somewhere?", "Will you keep the pictures I send?",
         "Who can read our conversation?", "How long do you remember my pictures?", "Is what I write private?"),
     "talk_learn": (
-        "Can you learn from what I say?", "Do you get better when I correct you?", "May I teach you new words?",
-        "Are you still learning from our conversation?", "Will my questions make you better?", "Do you learn while we talk?"),
+        "Will you learn if I correct your mistakes?", "Do you get better when I correct you?", "May I teach you new words?",
+        "Are you still learning from our conversation?", "Will my questions make you better?", "Does our conversation make you learn?"),
     "talk_speed": (
         "Can you tell me what hardware you run on?", "How long does it take you to answer?", "Can this model run on my laptop?",
         "Do I need a GPU to run you?", "Which computer do I need for this model?", "How fast does this model answer?"),
@@ -1256,28 +1262,28 @@ UNSEEN = {
         "Can you tell me which license this model has?", "Am I allowed to use you for my business?", "May I use this model in my company?",
         "Is this model free for commercial use?", "Do I have to pay for a licence?", "What license are your weights under?"),
     "talk_thanks": (
-        "Many thanks for your help!", "Thank you so much for the answer.", "Great, thanks a lot!", "Thanks, you helped me.",
-        "Thank you again for looking!", "Okay, many thanks."),
+        "You have been helpful, thank you very much!", "Thank you so much for the answer.", "Great, that is just what I need. Thanks!",
+        "Thanks, you helped me.", "Thank you again for looking!", "I am very grateful for your help."),
     "talk_bye": (
-        "Goodbye, have a nice evening!", "Okay, I have to go. See you!", "Bye, until tomorrow!", "Good night, see you tomorrow!",
-        "That is all, bye!", "I must go. Have a good day!"),
+        "I am going to sleep now, good night!", "Okay, I have to go. See you!", "I will see you again tomorrow, goodbye!",
+        "Good night, see you tomorrow!", "Okay, I am done for today, see you!", "I must go. Have a good day!"),
     "talk_praise": (
-        "You are an amazing model!", "Very good work!", "That was a great answer.", "I really like you!", "You did a very good job.",
-        "What a smart answer!"),
+        "You are an amazing model!", "That was a really clever answer!", "That was a great answer.", "I like this model, it is very good!",
+        "You did a very good job.", "Wonderful, you are right!"),
     "talk_insult": (
-        "You are a terrible model.", "Your answer is nonsense!", "That is completely wrong!", "What a useless machine.",
-        "You are really bad at this.", "You are awful, I hate you."),
+        "What a terrible machine you are!", "You say nothing but nonsense!", "Again a wrong answer, you idiot!", "What a useless machine.",
+        "You are not good at anything!", "You are awful, I hate you."),
     "talk_offtopic": (
-        "Can you write a poem about the sea?", "What is the capital of Japan?", "How much is three times seven?",
-        "Tell me a joke about a computer.", "Write a story about the moon.", "How many people live in Germany?", "How do I cook a cake?",
-        "What will the weather be like today?", "Write a function that can sort a list.", "Can you translate a letter into English?",
-        "Explain history to me.", "Who won the football game?"),
+        "Can you write a poem about the sea?", "Which city is the capital of Japan?", "How much is three times seven?",
+        "Tell me a joke about a computer.", "Write a story about the moon.", "How large is the population of Germany?",
+        "How do I cook a cake?", "Is the weather in Paris good today?", "Write a function that can sort a list.",
+        "Can you translate a letter into English?", "Explain history to me.", "Which team won the world cup in football?"),
     "talk_sorry": (
         "I'm so sorry about that.", "Oh, that was my fault, sorry.", "Please forgive me, I was wrong.", "Sorry, I made a mistake.",
         "I apologise for the mistake.", "Oops, wrong question, sorry."),
     "talk_ok": (
-        "Ah, okay, I understand.", "Okay, that's interesting.", "Oh, nice!", "All right, I see.", "Okay, that makes sense.",
-        "Well, good to know."),
+        "Ah, now I understand it.", "Okay, that's interesting.", "Oh, that is very interesting.", "All right, I see.",
+        "Okay, I see how it is.", "All right, that is good."),
 }
 
 # The one answer to each kind of small talk.
