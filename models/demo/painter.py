@@ -143,7 +143,7 @@ def _without_specks(lines, least=14):
 
 def _sprite(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
-    alpha, and its map of edges in eighths of pixels."""
+    alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
         colours, alpha, fill, edges = _make_canvas(assets.sprites[assets.sets[source]][name])
         levels = {}
@@ -153,7 +153,8 @@ def _sprite(assets, source, name):
             a = a.reshape(side, side, 1)
             rgb = (c + 0.02 * f) / (a + 0.02)
             levels[side] = rgb.round().clip(0, 255).astype(np.uint8), (a[..., 0] * 255).round().astype(np.uint8)
-        return levels, (edges * 8).clip(0, 255).astype(np.uint8)
+        half = (cv2.resize(edges, (LEVELS[2], LEVELS[2]), interpolation=cv2.INTER_AREA) - 0.4).clip(0)
+        return levels, {len(e): (e * 8).clip(0, 255).astype(np.uint8) for e in (edges, half)}
     return _cached(assets, ("sprite", source, name), make)
 
 
@@ -164,13 +165,16 @@ def prepare(assets):
             _sprite(assets, source, name)
 
 
+# Parts of the matrix that turns the hue and keeps the lightness.
+_GREY = np.array(((0.299, 0.587, 0.114),) * 3, np.float32)
+_COSINE = np.array(((0.701, -0.587, -0.114), (-0.299, 0.413, -0.114), (-0.3, -0.588, 0.886)), np.float32)
+_SINE = np.array(((0.168, 0.330, -0.497), (-0.328, 0.035, 0.292), (1.25, -1.05, -0.203)), np.float32)
+
+
 def _colour_matrix(look):
-    """Hue, saturation and brightness as one matrix; the lightness stays when the hue turns."""
-    grey = np.array((0.299, 0.587, 0.114))
-    c, s = math.cos(math.radians(look.hue)), math.sin(math.radians(look.hue))
-    turn = np.array(((0.701, -0.587, -0.114), (-0.299, 0.413, -0.114), (-0.3, -0.588, 0.886)))
-    swing = np.array(((0.168, 0.330, -0.497), (-0.328, 0.035, 0.292), (1.25, -1.05, -0.203)))
-    return (look.brightness * (grey[None] + look.saturation * (c * turn + s * swing))).astype(np.float32)
+    """Hue, saturation and brightness as one matrix."""
+    turn, b = math.radians(look.hue), look.brightness
+    return _GREY * b + _COSINE * (b * look.saturation * math.cos(turn)) + _SINE * (b * look.saturation * math.sin(turn))
 
 
 @functools.lru_cache(256)
@@ -179,13 +183,15 @@ def _posterise(levels):
 
 
 INK = 22  # grey of the outlines
+_EIGHTHS = np.arange(256) / 8
 
 
 def _outline(assets, source, name, side, width):
     """Alpha of the ink along the edges of a sprite; width in hundredths of its size."""
     half = width / 100 * SPRITE / 2
-    table = ((half + 0.5 - np.arange(256) / 8).clip(0, 1) * 255).astype(np.uint8)
-    lines = cv2.LUT(_sprite(assets, source, name)[1], table)
+    table = ((half + 0.5 - _EIGHTHS).clip(0, 1) * 255).astype(np.uint8)
+    edges = _sprite(assets, source, name)[1]
+    lines = cv2.LUT(edges[LEVELS[2] if side <= LEVELS[2] else LEVELS[0]], table)
     return lines if side == lines.shape[0] else cv2.resize(lines, (side, side), interpolation=cv2.INTER_AREA)
 
 
@@ -246,18 +252,78 @@ def _capitals(assets, font):
     return _cached(assets, ("capitals", font), make)
 
 
-def _print(assets, font, text, cap):
-    """Text as a mask whose capitals are about `cap` px high, and where in it the
-    middle of the text's box lies, and that box's width and height."""
-    ratio = _capitals(assets, font)
-    pixels = max(4, round(cap / ratio))
-    face = assets.font(font, pixels)
-    left, top, right, bottom = face.getbbox(text, anchor="ls")
-    left, top, right, bottom = math.floor(left) - 1, math.floor(top) - 1, math.ceil(right) + 1, math.ceil(bottom) + 1
-    image = Image.new("L", (max(1, right - left), max(1, bottom - top)))
-    ImageDraw.Draw(image).text((-left, -top), text, 255, face, anchor="ls")
-    high = ratio * pixels
-    return np.asarray(image), image.width / 2, -top - high / 2, image.width - 2, high
+_GLYPHS = {}
+
+
+def _glyph(assets, font, pixels, character):
+    """A character's mask, its place from the pen and the base line, and its advance."""
+    key = id(assets), font, pixels, character
+    glyph = _GLYPHS.get(key)
+    if glyph is None:
+        face = assets.font(font, pixels)
+        left, top, right, bottom = face.getbbox(character, anchor="ls")
+        left, top = math.floor(left), math.floor(top)
+        image = Image.new("L", (max(1, math.ceil(right) - left), max(1, math.ceil(bottom) - top)))
+        ImageDraw.Draw(image).text((-left, -top), character, 255, face, anchor="ls")
+        glyph = np.array(image), left, top, face.getlength(character)
+        if len(_GLYPHS) >= 30000:
+            _GLYPHS.clear()
+        _GLYPHS[key] = glyph
+    return glyph
+
+
+def _kerning(assets, font, pair):
+    """How much closer two characters stand than their advances say, over the pixel size."""
+    def make():
+        face = assets.font(font, 200)
+        return (face.getlength(pair) - face.getlength(pair[0]) - face.getlength(pair[1])) / 200
+    return _cached(assets, ("kerning", font, pair), make)
+
+
+def _pixels(assets, font, cap):
+    """The pixel size for capitals `cap` high, one of few enough that glyphs can be kept."""
+    pixels = cap / _capitals(assets, font)
+    step = 1
+    while pixels > 40 * step:
+        step *= 2
+    return max(4, step * round(pixels / step))
+
+
+def _line(assets, item):
+    """A line of text: its glyphs each with the pen's place, how much larger than in
+    the picture they are, the ink's left and right end, and the capitals' height."""
+    # Level text is set at its final size, as print is; turned text larger and then resampled.
+    finer = 1.0 if abs(item.angle) < 1e-3 else 1.5 if item.size > 14 else 2.0
+    font = item.look.source
+    pixels = _pixels(assets, font, item.size * finer)
+    pen, before, glyphs = 0.0, "", []
+    for character in item.text:
+        glyph = _glyph(assets, font, pixels, character)
+        if before:
+            pen += pixels * _kerning(assets, font, before + character)
+        glyphs.append((round(pen), glyph))
+        pen += glyph[3]
+        before = character
+    if not glyphs:
+        return [], finer, 0, 1, pixels
+    left = min(x + g[1] for x, g in glyphs)
+    right = max(x + g[1] + g[0].shape[1] for x, g in glyphs)
+    return glyphs, finer, left, right, pixels * _capitals(assets, font)
+
+
+def _print(assets, item, room):
+    """A line of text as a mask with `room` around; where in it the middle of the
+    text's box lies; that box's size; and how much larger than in the picture it is."""
+    glyphs, finer, left, right, cap = _line(assets, item)
+    room = math.ceil(room * finer)
+    top = min((g[2] for _, g in glyphs), default=0) - room
+    bottom = max((g[2] + g[0].shape[0] for _, g in glyphs), default=1) + room
+    mask = np.zeros((bottom - top, right - left + 2 * room), np.uint8)
+    for pen, (ink, x, y, _) in glyphs:
+        x += pen - left + room
+        part = mask[y - top:y - top + ink.shape[0], x:x + ink.shape[1]]
+        cv2.max(part, ink, dst=part)
+    return mask, mask.shape[1] / 2, -top - cap / 2, right - left, cap, finer
 
 
 # ---- Putting things onto a picture ------------------------------------------
@@ -421,19 +487,13 @@ def _draw_digit(picture, item, assets):
 
 
 def _draw_text(picture, item, assets):
-    turned = abs(item.angle) > 1e-3
-    finer = 1.0 if not turned else 1.5 if item.size > 14 else 2.0
-    mask, cx, cy, wide, high = _print(assets, item.look.source, item.text, item.size * finer)
+    mask, cx, cy, wide, high, finer = _print(assets, item, _room(item) + item.look.outline / 100 * item.size)
     if item.look.plate:
         _plate(picture, item, wide / finer, high / finer, 0.45 * item.size)
-    if not turned:
-        room = math.ceil(_room(item)) if item.look.shadow > 0 or item.look.outline > 0 else 0
-        if room:
-            mask = cv2.copyMakeBorder(mask, room, room, room, room, cv2.BORDER_CONSTANT)
-        _stamp(picture, item, mask, round(item.x - cx) - room, round(item.y - cy) - room)
+    if finer == 1:
+        _stamp(picture, item, mask, round(item.x - cx), round(item.y - cy))
         return
-    reach = max(cy, mask.shape[0] - cy)
-    x0, y0, x1, y1 = _box(picture, item, cx / finer, reach / finer, _room(item))
+    x0, y0, x1, y1 = _box(picture, item, cx / finer, max(cy, mask.shape[0] - cy) / finer, 0)
     if x1 <= x0 or y1 <= y0:
         return
     matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, cx, cy, finer, finer)
@@ -564,31 +624,26 @@ def jpeg(picture, quality):
 
 _NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
 LINE = 1.5     # height of a line of text in capitals, for the maps
-ADVANCE = 100  # pixel size at which a font's advances are measured
-CELLS = 256    # length of a line of text in the maps
 
 
-def _advance(assets, font, character):
-    return _cached(assets, ("advance", font, character), lambda: assets.font(font, ADVANCE).getlength(character))
+def _row(assets, item):
+    """A line of text as one row of pixels, 1 + index of the character there, and its
+    width and its capitals' height in the picture."""
+    glyphs, finer, left, right, cap = _line(assets, item)
+    row = np.zeros((1, max(1, right - left)), np.uint8)
+    for (pen, (_, _, _, advance)), character in zip(glyphs, item.text):
+        at = max(0, pen - left)
+        row[0, at:max(at + 1, round(pen - left + advance))] = 1 + world.CHARACTERS.find(character)
+    if glyphs:
+        row[0, round(glyphs[-1][0] - left):] = row[0, -1] or 1 + world.CHARACTERS.find(item.text[-1])
+    return row, (right - left) / finer, cap / finer
 
 
-def _line(assets, item):
-    """A line of text as one row of pixels: 1 + index of the character there."""
-    widths = [_advance(assets, item.look.source, c) for c in item.text]
-    scale = CELLS / (sum(widths) or 1)
-    row = np.zeros((1, CELLS), np.uint8)
-    at = 0.0
-    for width, character in zip(widths, item.text):
-        row[0, round(at):round(at + width * scale)] = 1 + world.CHARACTERS.find(character)
-        at += width * scale
-    return row
+_FULL = np.full((8, 8), 255, np.uint8)
 
 
 def _mask(assets, item):
-    """What an item covers, as a texture, and its width and height in pixels of the picture."""
-    if item.kind == "text":
-        wide, high = assets.text_box(item.look.source, item.text, item.size)
-        return _cached(assets, "box", lambda: np.full((8, 8), 255, np.uint8)), wide, LINE * high
+    """What an item other than text covers, as a texture, and its width and height in pixels of the picture."""
     wide, high = _sides(item)
     if item.kind == "shape":
         mask = _cover(item.name)
@@ -618,10 +673,13 @@ def labels(scene, views, side, assets):
     characters = np.zeros((count, side, 2 * side), np.uint8)
     written = False  # is there text below the item?
     for item in scene.items:
-        mask, wide, high = _mask(assets, item)
-        reach = math.hypot(wide, high) / 2
         is_text = item.kind == "text"
-        line = _line(assets, item) if is_text else None
+        if is_text:
+            line, wide, high = _row(assets, item)
+            mask, high = _FULL, high * LINE
+        else:
+            mask, wide, high = _mask(assets, item)
+        reach = math.hypot(wide, high) / 2
         name = world.label(item)
         for v, (x, y, w, h) in enumerate(views):
             if not (x - reach < item.x < x + w + reach and y - reach < item.y < y + h + reach):
