@@ -29,7 +29,7 @@ class Dialogue(NamedTuple):
 # Weights of the kinds, for one picture and for several. A kind that does not
 # fit the picture is drawn again.
 ONE = {
-    "name": 45, "list": 30, "exist": 12, "colour": 9, "shape": 7, "size_most": 8, "size_compare": 7, "relation": 12, "relation_yes_no": 9,
+    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 8, "size_compare": 7, "relation": 12, "relation_yes_no": 9,
     "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 18, "digit": 90, "read": 70,
     "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
 SEVERAL = {"same": 40, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
@@ -37,7 +37,7 @@ TALK = tuple(LANGUAGES["en"].talk)
 KINDS = dict.fromkeys(("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"), "shapes")
 KINDS.update(dict.fromkeys(("name", "list", "exist", "count_colour", "print", "no_picture"), ""))
 KINDS = {kind: row or kind for kind, row in KINDS.items()}
-KINDS.update({"count": "count", "count_all": "count", "digit": "digits", "read": "read", "read_number": "read", "read_price": "read",
+KINDS.update({"count": "count", "groups": "count", "count_all": "count", "digit": "digits", "read": "read", "read_number": "read", "read_price": "read",
               "cannot_absent": "cannot_tell", "cannot_know": "cannot_tell", "same": "several", "changed": "several", "more": "several",
               "more_all": "several", "nth": "several", "which_shows": "several", "followup": "followup"})
 KINDS.update(dict.fromkeys(TALK, "talk"))
@@ -46,6 +46,7 @@ _STYLED = {"name", "shapes", "exist", "several"}  # rows whose short answers cou
 _THINGS = tuple(("thing", i, -1) for i in range(len(THINGS)))
 _SHAPES = tuple(("shape", i, -1) for i in range(len(SHAPES)))
 _COLOURED = tuple(("shape", i, c) for i in range(len(SHAPES)) for c in range(len(COLOUR_NAMES)))
+_ODD_SHAPES = tuple(t for t in _SHAPES if SHAPES[t[1]] not in ("circle", "square"))  # things rarely look like these
 _COLOURS = tuple(("colour", -1, c) for c in range(len(COLOUR_NAMES)))
 
 
@@ -149,11 +150,13 @@ def _absent(rng, facts, coloured=True):
                         else ("shape", rng.randrange(len(SHAPES)), item.colour))
             else:
                 term = rng.choice(_SHAPES)
-        elif draw < 0.9:
+        elif draw < 0.94:
             near = item is not None and item.kind == "thing" and draw < 0.4
             term = _THINGS[(item.name + rng.randint(-6, 6)) % len(THINGS)] if near else rng.choice(_THINGS)
         else:
-            term = rng.choice(_COLOURED if coloured and draw < 0.95 else _SHAPES)
+            term = rng.choice(_ODD_SHAPES)
+            if coloured and draw < 0.97:
+                term = ("shape", term[1], rng.randrange(len(COLOUR_NAMES)))
         if term not in terms:
             return term
     return None
@@ -172,7 +175,18 @@ def name(rng, f):
 
 def list_(rng, f):
     terms = f.listed()
-    return terms and Found("list", "list", {}, "says_list", (terms,))
+    key = "name" if len(f.items) > 1 and rng.random() < 0.06 else "list"
+    return terms and Found("list", key, {}, "says_list", (terms,))
+
+
+def groups(rng, f):
+    """What is there where things repeat: the kinds by number, at most two."""
+    if not f.plain or len(f.items) < 2:
+        return None
+    kinds = sorted(set(f.keys), key=lambda k: -f.terms[k])
+    if len(kinds) == len(f.items) or len(kinds) > 2 or (len(kinds) == 2 and f.terms[kinds[0]] == f.terms[kinds[1]]):
+        return None
+    return Found("groups", "list", {}, "says_groups", (tuple((f.terms[k], k) for k in kinds),))
 
 
 def exist(rng, f):
@@ -430,7 +444,7 @@ def print_(rng, f):
 def cannot_absent(rng, f):
     key = rng.choice(("colour", "colour", "corner_of", "relation", "relation", "relation_yes_no", "larger", "smaller", "neighbour"))
     if key == "colour":
-        term = rng.choice(_THINGS if rng.random() < 0.12 else _SHAPES)
+        term = rng.choice(_THINGS if rng.random() < 0.12 else _SHAPES if "shape" in [i.kind for i in f.items] else _ODD_SHAPES)
         if term in f.terms:
             return None
     else:
@@ -571,7 +585,7 @@ def no_picture(rng, f):
     return Found("no_picture", key, slots, "says_no_picture", ())
 
 
-_MAKERS = {"name": name, "list": list_, "exist": exist, "colour": colour, "shape": shape, "size_most": size_most, "size_compare": size_compare,
+_MAKERS = {"name": name, "list": list_, "groups": groups, "exist": exist, "colour": colour, "shape": shape, "size_most": size_most, "size_compare": size_compare,
            "relation": relation, "relation_yes_no": relation_yes_no, "neighbour": neighbour, "corner": corner, "corner_of": corner_of,
            "odd": odd, "count": count, "count_all": count_all, "count_colour": count_colour, "digit": digit, "read": read,
            "read_number": read_number, "read_price": read_price, "print": print_, "cannot_absent": cannot_absent, "cannot_know": cannot_know,
@@ -656,12 +670,12 @@ def _without(*kinds, **more):
 
 # The kinds that may fit, by what is in the picture.
 _PRINTED = "digit", "read", "read_number", "read_price", "print"
-_WHOLE = "name", "list", "odd", "count_all", "size_most", "neighbour", "corner"  # are not asked where there is print
+_WHOLE = "name", "list", "groups", "odd", "count_all", "size_most", "neighbour", "corner"  # are not asked where there is print
 _PICKS = {
     "several": _Pick(SEVERAL),
-    "single": _without(*_PRINTED, "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "odd", count=6, count_all=3,
-                       count_colour=4),
-    "different": _without(*_PRINTED, "name", "odd", count=8, count_all=6, count_colour=6),
+    "single": _without(*_PRINTED, "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "odd", "groups", count=6,
+                       count_all=3, count_colour=4),
+    "different": _without(*_PRINTED, "name", "odd", "groups", count=8, count_all=6, count_colour=6),
     "repeated": _without(*_PRINTED, "name", "list"),
     "digit": _Pick({k: ONE[k] for k in ("digit", "exist", "cannot_absent", "talk")} | {"name": 10}),
     "small": _without("digit", "read", "read_number", "read_price", *_WHOLE, count=8, count_colour=6),
@@ -705,6 +719,8 @@ def ask(rng, scenes, phrasing="seen", kind=None, language=None, style=None):
     """A dialogue of one turn about the scenes (none to three), or None where
     the kind, or every kind drawn, does not fit."""
     words = LANGUAGES[language or ("en" if rng.random() < 0.5 else "zh")]
+    if kind == "followup":
+        return converse(rng, scenes, phrasing, language=language)
     if kind in TALK:
         found = Found(kind, kind, {}, "talk", ())
     elif not scenes or kind in ("talk", "no_picture"):
@@ -744,9 +760,11 @@ def _follow_ups(rng, fs, last):
             options.append((5, lambda: _colour(it, "then_colour")._replace(slots={"a": called})))
         if kind != "relation" or len(f.items) > 2:
             options.append((3, lambda: _where(rng, f, last)))
-    if kind == "exist" or (kind == "count" and rng.random() < 0.2):
-        options.append((4, lambda: _other_exist(rng, f, called)))
-    if kind in ("count", "count_colour"):
+    if it is not None and it.kind == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") and _bare(it, f):
+        options.append((1, lambda: _colour(it, "then_colour")._replace(slots={})))
+    if kind in ("exist", "name", "list", "count"):
+        options.append((4 if kind == "exist" else 1, lambda: _other_exist(rng, f, called)))
+    if kind in ("count", "count_colour", "groups"):
         options.append((4, lambda: _other_count(rng, f, last)))
     if kind in ("count_all", "count_colour") and it is not None:
         options.append((4, lambda: Found("name", "then_name", {}, "says_name", (it[:3],), it=it, called=it[:3])))
@@ -787,7 +805,7 @@ def _where(rng, f, last):
 
 def _other_exist(rng, f, called):
     found = exist(rng, f)
-    return found and found.slots["x"] != called and found._replace(key="then_exist")
+    return found._replace(key="then_exist") if found and found.slots["x"] != called else None
 
 
 def _other_count(rng, f, last):
@@ -796,7 +814,7 @@ def _other_count(rng, f, last):
         term = ("colour", -1, rng.choice(colours))
     else:
         term = _countable(rng, f)
-    return term and term != last.called and _count(f, term, "then_count")
+    return _count(f, term, "then_count") if term and term != last.called else None
 
 
 def _absent_other(rng, f):
