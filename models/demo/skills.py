@@ -663,6 +663,11 @@ class _Pick:
     def __call__(self, rng, count):
         return rng.choices(self.kinds, cum_weights=self.sums, k=count)
 
+    def times(self, factors):
+        """The same with some weights multiplied."""
+        weights = {k: b - a for k, a, b in zip(self.kinds, [0.0, *self.sums], self.sums)}
+        return _Pick({k: w * factors.get(k, 1) for k, w in weights.items()})
+
 
 def _without(*kinds, **more):
     return _Pick({k: v for k, v in ONE.items() if k not in kinds} | more)
@@ -699,7 +704,13 @@ def _pick(facts):
     return _PICKS["different" if len(set(f.keys)) == len(f.keys) else "repeated"]
 
 
-def _find(rng, facts, kind=None, tries=12):
+# A conversation rather opens with what leaves something to follow up.
+_OPENING = {"name": 0.4, "list": 0.3, "groups": 0.5, "exist": 0.5, "colour": 2.5, "shape": 3, "relation": 3, "corner_of": 3, "count": 1.3,
+            "count_all": 0.7, "count_colour": 1.3, "nth": 4, "talk": 0, "cannot_know": 0.3}
+_OPENINGS = {id(pick): pick.times(_OPENING) for pick in _PICKS.values()}
+
+
+def _find(rng, facts, kind=None, tries=12, opening=False):
     """Something to ask about these scenes."""
     about = facts if len(facts) > 1 else facts[0]
     if kind is not None:
@@ -708,7 +719,10 @@ def _find(rng, facts, kind=None, tries=12):
             if found:
                 return found
         return None
-    for kind in _pick(facts)(rng, tries):
+    pick = _pick(facts)
+    if opening:
+        pick = _OPENINGS[id(pick)]
+    for kind in pick(rng, tries):
         found = _MAKERS[kind](rng, about)
         if found:
             return found
@@ -763,7 +777,7 @@ def _follow_ups(rng, fs, last):
     if it is not None and it.kind == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") and _bare(it, f):
         options.append((1, lambda: _colour(it, "then_colour")._replace(slots={})))
     if kind in ("exist", "name", "list", "count"):
-        options.append((4 if kind == "exist" else 1, lambda: _other_exist(rng, f, called)))
+        options.append((3 if kind == "exist" else 0.7, lambda: _other_exist(rng, f, called)))
     if kind in ("count", "count_colour", "groups"):
         options.append((4, lambda: _other_count(rng, f, last)))
     if kind in ("count_all", "count_colour") and it is not None:
@@ -877,8 +891,8 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
             left = wanted - len(said)
             found = turn = None
             if last is None or (left > 1 and rng.random() < 0.2):
-                found = _find(rng, facts)
-                if found is None or found.says == "talk":
+                found = _find(rng, facts, opening=True)
+                if found is None:
                     break
             elif left > 1 and rng.random() < 0.1:
                 key = rng.choice(("talk_thanks", "talk_ok", "talk_praise", "talk_able", "talk_hello"))
@@ -890,8 +904,8 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
                 if found is None and turn is None:
                     if left == 1:
                         break
-                    found = _find(rng, facts)
-                    if found is None or found.says == "talk":
+                    found = _find(rng, facts, opening=True)
+                    if found is None:
                         break
             if found:
                 question = _put(rng, words, phrasing, found)
