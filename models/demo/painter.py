@@ -145,7 +145,7 @@ def _sprite(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
     alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
-        colours, alpha, fill, edges = _make_canvas(assets.sprites[assets.sets[source]][name])
+        colours, alpha, fill, edges = _make_canvas(assets.sprites[source][name])
         levels = {}
         for side in LEVELS:
             c, a, f = (m if side == len(m) else cv2.resize(m, (side, side), interpolation=cv2.INTER_AREA)
@@ -161,7 +161,7 @@ def _sprite(assets, source, name):
 def prepare(assets):
     """Makes the levels of all sprites now, to be shared by processes that are forked later."""
     for source, name in ((i, k) for i, s in enumerate(assets.sets) for k in range(len(world.THINGS))):
-        if assets.sprites[assets.sets[source]][name] is not None:
+        if assets.sprites[source][name] is not None:
             _sprite(assets, source, name)
 
 

@@ -58,7 +58,7 @@ def initialise(model):
 def orthogonal(g, steps=5):
     """Newton-Schulz towards the nearest orthogonal matrix, for a stack [n, r, c]
     (Muon, Jordan et al. 2024)."""
-    x = g.bfloat16()
+    x = g.bfloat16() if g.is_cuda else g
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -131,18 +131,18 @@ class Optimiser:
 
 # ---- Pictures ---------------------------------------------------------------
 
-def expose(tiles, generator):
-    """Loader's tiles, uint8 [n, h, w, 3], as the model's input in bfloat16,
+def expose(tiles, generator, dtype):
+    """Loader's tiles, uint8 [n, h, w, 3], as the model's input in `dtype`,
     with the changes of light and the sensor's noise that cost a card nothing."""
     n, device = len(tiles), tiles.device
     draw = lambda *shape: torch.rand(*shape, device=device, generator=generator)
-    x = tiles.permute(0, 3, 1, 2).to(torch.bfloat16)
+    x = tiles.permute(0, 3, 1, 2).to(dtype)
     changed = (draw(n, 1, 1, 1) < 0.4).to(x.dtype)
     gain = 1 + changed * (draw(n, 3, 1, 1) * 0.16 - 0.08 + (draw(n, 1, 1, 1) * 0.3 - 0.15)).to(x.dtype)
     lift = changed * (draw(n, 1, 1, 1) * 30 - 15).to(x.dtype)
     grain = ((draw(n, 1, 1, 1) < 0.25) * draw(n, 1, 1, 1) * 9).to(x.dtype)
     noise = torch.randn(x.shape, device=device, dtype=x.dtype, generator=generator)
-    return tiling.normalise((x * gain + lift + noise * grain).clamp(0, 255)).to(torch.bfloat16)
+    return tiling.normalise((x * gain + lift + noise * grain).clamp(0, 255)).to(dtype)
 
 
 # ---- Forward ----------------------------------------------------------------
@@ -197,9 +197,9 @@ class Learner:
         self.heads = torch.nn.ModuleDict(dict(patch=torch.nn.Linear(width, sum(self.parts)), place=torch.nn.Linear(out, 2)))
         for head in self.heads.values():
             torch.nn.init.zeros_(head.weight)
-        self.model.to(device, torch.bfloat16)
-        self.heads.to(device, torch.bfloat16)
-        self.device = device
+        self.device, self.dtype = device, torch.bfloat16 if device == "cuda" else torch.float32
+        self.model.to(device, self.dtype)
+        self.heads.to(device, self.dtype)
         self.tokenizer = DemoTokenizer(HERE / "weights")
         self.patch_loss = self._patch_loss
         if compiled:
@@ -225,7 +225,7 @@ class Learner:
         third of the cost."""
         generator = torch.Generator(self.device).manual_seed(step["seed"])
         put = lambda name: step[name].to(self.device, non_blocking=True)
-        tiles = expose(put("tiles"), generator)
+        tiles = expose(put("tiles"), generator, self.dtype)
         corner = None
         if tiles.shape[-1] < tiling.TILE:
             corner = torch.randint(0, 17, (len(tiles), 2), device=self.device, generator=generator)
@@ -236,7 +236,7 @@ class Learner:
         aux = aux + self.place(visual, corner)
         if "grids" in step:
             with torch.no_grad():
-                seen = pixel_shuffle(self.model.vision_model(expose(put("grids"), generator)))
+                seen = pixel_shuffle(self.model.vision_model(expose(put("grids"), generator, self.dtype)))
             visual = torch.cat((visual, self.model.mlp1(seen)))
         return visual, aux
 
