@@ -597,8 +597,8 @@ def print_(rng, width, height, kit):
 
 SMALL = 9  # small print has capitals of at most so many pixels in a single tile
 
-_SAMPLERS = {"thing": thing, "things": things, "shapes": shapes, "mixed": mixed, "count": count, "odd": odd, "corners": corners, "digit": digit,
-             "text": text, "sign": sign, "print": print_}
+_SAMPLERS = {"thing": thing, "things": things, "shapes": shapes, "mixed": mixed, "count": count, "odd": odd, "corners": corners,
+             "digit": digit, "text": text, "sign": sign, "print": print_}
 
 
 def _public(sampler):
