@@ -13,6 +13,7 @@ from PIL import Image
 
 import assets
 import painter
+import sampling
 import skills
 from tiles import TILE, choose_grid, tile_count
 from tokenizer import SYSTEM
@@ -23,11 +24,11 @@ OTHER_SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a v
 
 # Sizes that stay one tile, sizes that would be a grid but are squeezed into one
 # (`max_tiles` 1), and sizes that become a grid with a thumbnail.
-ONE_TILE = ((448, 448),) * 8 + ((300, 300), (512, 512), (600, 600), (400, 380), (500, 480), (256, 256), (350, 370), (620, 610))
+ONE_TILE = ((448, 448),) * 20 + ((300, 300), (512, 512), (600, 600), (400, 380), (500, 480), (256, 256), (350, 370), (620, 610))
 SQUEEZED = ((640, 480), (480, 640), (800, 600), (640, 360), (448, 896), (896, 448), (600, 400), (720, 540))
-GRIDS = ((640, 480), (800, 600), (480, 640), (512, 384), (896, 448), (448, 896), (640, 640), (896, 896), (600, 400), (400, 600),
+GRIDS = ((896, 448), (448, 896), (1344, 896), (896, 896), (1792, 1344), (640, 480), (800, 600), (480, 640), (512, 384), (896, 448), (448, 896), (640, 640), (896, 896), (600, 400), (400, 600),
          (800, 400), (1024, 768), (720, 540), (640, 360), (1280, 720), (900, 300), (672, 448))
-PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344, 1792), (1000, 1000), (1200, 800), (1024, 768), (1600, 1200),
+PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344, 1792)) * 3 + ( (1000, 1000), (1200, 800), (1024, 768), (1600, 1200),
          (1792, 896), (1000, 700), (1280, 960))
 
 # How often each kind of scene is drawn.
@@ -165,7 +166,7 @@ def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
     of `grid_tiles` tiles at most."""
     samples, left = [], tiles
     while left > 0:
-        squeezed = rng.random() < 0.25
+        squeezed = rng.random() < 0.15
         sizes = SQUEEZED if squeezed else ONE_TILE
         if rng.random() < SETS and left > 3:
             count = rng.choice((2, 2, 3))
@@ -299,6 +300,8 @@ class Steps(torch.utils.data.Dataset):
         self.tokenizer, self.seed, self.phase = tokenizer, seed, phase
         self.tiles, self.grid_tiles, self.room, self.split, self.phrasing = tiles, grid_tiles, room, split, phrasing
         self.pack = assets.load()
+        painter.prepare(self.pack)
+        sampling.prepare(self.pack)
 
     def __getitem__(self, i):
         rng = random.Random(f"{self.seed}/{self.phase}/{i}")

@@ -717,3 +717,12 @@ def sample_set(rng, sizes, assets, split="train", name=None):
     choices = [c for c in _SETS[len(sizes)] if name in (None, c[0])]
     name, sampler, _ = rng.choices(choices, [c[2] for c in choices])[0]
     return name, sampler(rng, sizes, _kit(assets, split))
+
+
+def prepare(assets):
+    """Looks at all sprites now, for processes that are forked later."""
+    for split in ("train", "test"):
+        kit = _kit(assets, split)
+        for thing, sources in enumerate(kit.sources):
+            for source in sources:
+                kit.edge(source, thing)

@@ -295,6 +295,20 @@ def rate(progress, decay):
     return min(1.0, max(0.0, (1 - progress) / decay))
 
 
+BLOCK = 8  # steps that are seen again together
+
+
+def echoed(steps, times):
+    """Every step `times` times, each in another light and place."""
+    block = []
+    for step in steps:
+        block.append(step)
+        if len(block) == BLOCK or times == 1:
+            for turn in range(times):
+                yield from (dict(s, seed=s["seed"] + turn) for s in block)
+            block = []
+
+
 ROOM = {1: 144, 2: 288}  # tokens of conversations about one picture
 
 
@@ -337,6 +351,7 @@ def main():
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds; phase 2 is shortened to end by then")
     parser.add_argument("--workers", type=int, default=15)
+    parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
     parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
@@ -381,7 +396,8 @@ def main():
     while phase <= args.last_phase and not out_of_time:
         steps = (args.steps1, args.steps2)[phase - 1]
         recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), time.time(), 0.0
-        coming = iter(loader(args, phase, first, steps, args.seed))
+        first -= first % (BLOCK * args.echo)
+        coming = echoed(loader(args, phase, first // args.echo, steps // args.echo + BLOCK, args.seed), args.echo)
         for number in range(first, steps):
             before = time.time()
             step = next(coming)
