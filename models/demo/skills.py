@@ -229,7 +229,7 @@ def _follow_ups(rng, fs, last):
     if it is not None and called[0] != "colour" and kind not in ("name", "count_all"):
         if called[0] == "shape" and called[2] < 0 and kind != "colour" and _bare(it, f):
             options.append((5, lambda: questions.ask_colour(it, "then_colour")._replace(slots={"a": called})))
-        if kind != "relation" or len(f.items) > 2:
+        if f.terms.get(called) == 1 and (kind != "relation" or len(f.items) > 2):
             options.append((3, lambda: _where(rng, f, last)))
     if it is not None and called[0] == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") \
             and _bare(it, f):
