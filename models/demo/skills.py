@@ -335,6 +335,15 @@ def _follow(rng, facts, last):
     return None
 
 
+def _fresh(rng, facts, last):
+    """A question that stands by itself and has not just been asked."""
+    for _ in range(4):
+        found = _find(rng, facts, opening=True)
+        if found is None or last is None or (found.says, found.args) != (last.says, last.args):
+            break
+    return found
+
+
 def converse(rng, scenes, phrasing="seen", turns=4, language=None):
     """A conversation of two to `turns` turns, whose last question needs the
     history; None where none was found."""
@@ -349,7 +358,7 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
             left = wanted - len(said)
             found = turn = None
             if last is None or (left > 1 and rng.random() < 0.2):
-                found = _find(rng, facts, opening=True)
+                found = _fresh(rng, facts, last)
             elif left > 1 and rng.random() < 0.1:
                 key = rng.choice(("talk_thanks", "talk_ok", "talk_praise", "talk_able", "talk_hello"))
                 turn, fresh = Turn(_put(rng, words, phrasing, Found(key, key, {}, "talk", ())), words.talk[key]), False
@@ -360,7 +369,7 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
                 if found is None and restyle:
                     turn, style = _restyled(rng, words, phrasing, last) or (None, style)
                 if found is None and left > 1:
-                    found = _find(rng, facts, opening=True)
+                    found = _fresh(rng, facts, last)
             if found:
                 turn, fresh = Turn(_put(rng, words, phrasing, found), _say(words, found)[0], found.spelled), True
                 last = found
