@@ -229,7 +229,7 @@ def _follow_ups(rng, fs, last):
     if it is not None and called[0] != "colour" and kind not in ("name", "count_all"):
         if called[0] == "shape" and called[2] < 0 and kind != "colour" and _bare(it, f):
             options.append((5, lambda: questions.ask_colour(it, "then_colour")._replace(slots={"a": called})))
-        if kind != "relation" or len(f.items) > 2:
+        if f.terms.get(called) == 1 and (kind != "relation" or len(f.items) > 2):
             options.append((3, lambda: _where(rng, f, last)))
     if it is not None and called[0] == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") \
             and _bare(it, f):
@@ -335,6 +335,15 @@ def _follow(rng, facts, last):
     return None
 
 
+def _fresh(rng, facts, last):
+    """A question that stands by itself and has not just been asked."""
+    for _ in range(4):
+        found = _find(rng, facts, opening=True)
+        if found is None or last is None or (found.says, found.args) != (last.says, last.args):
+            break
+    return found
+
+
 def converse(rng, scenes, phrasing="seen", turns=4, language=None):
     """A conversation of two to `turns` turns, whose last question needs the
     history; None where none was found."""
@@ -349,7 +358,7 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
             left = wanted - len(said)
             found = turn = None
             if last is None or (left > 1 and rng.random() < 0.2):
-                found = _find(rng, facts, opening=True)
+                found = _fresh(rng, facts, last)
             elif left > 1 and rng.random() < 0.1:
                 key = rng.choice(("talk_thanks", "talk_ok", "talk_praise", "talk_able", "talk_hello"))
                 turn, fresh = Turn(_put(rng, words, phrasing, Found(key, key, {}, "talk", ())), words.talk[key]), False
@@ -360,7 +369,7 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
                 if found is None and restyle:
                     turn, style = _restyled(rng, words, phrasing, last) or (None, style)
                 if found is None and left > 1:
-                    found = _find(rng, facts, opening=True)
+                    found = _fresh(rng, facts, last)
             if found:
                 turn, fresh = Turn(_put(rng, words, phrasing, found), _say(words, found)[0], found.spelled), True
                 last = found
