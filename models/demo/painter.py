@@ -145,7 +145,7 @@ def _sprite(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
     alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
-        colours, alpha, fill, edges = _make_canvas(assets.sprites[assets.sets[source]][name])
+        colours, alpha, fill, edges = _make_canvas(assets.sprites[source][name])
         levels = {}
         for side in LEVELS:
             c, a, f = (m if side == len(m) else cv2.resize(m, (side, side), interpolation=cv2.INTER_AREA)
@@ -161,7 +161,7 @@ def _sprite(assets, source, name):
 def prepare(assets):
     """Makes the levels of all sprites now, to be shared by processes that are forked later."""
     for source, name in ((i, k) for i, s in enumerate(assets.sets) for k in range(len(world.THINGS))):
-        if assets.sprites[assets.sets[source]][name] is not None:
+        if assets.sprites[source][name] is not None:
             _sprite(assets, source, name)
 
 
@@ -206,7 +206,7 @@ def _dress(assets, source, name, side, look):
         lines = _outline(assets, source, name, side, look.outline)
         rgb = cv2.multiply(rgb, cv2.cvtColor(cv2.bitwise_not(lines), cv2.COLOR_GRAY2RGB), scale=1 / 255)
         rgb = cv2.add(rgb, cv2.cvtColor(cv2.multiply(lines, INK / 255), cv2.COLOR_GRAY2RGB))
-        alpha = cv2.max(alpha, lines)
+        alpha = np.maximum(alpha, lines)
     rgb = cv2.multiply(rgb, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     return cv2.merge((*cv2.split(rgb), alpha))
 
@@ -323,7 +323,7 @@ def _print(assets, item, room):
     for pen, (ink, x, y, _) in glyphs:
         x += pen - left + room
         part = mask[y - top:y - top + ink.shape[0], x:x + ink.shape[1]]
-        cv2.max(part, ink, dst=part)
+        np.maximum(part, ink, out=part)
     return mask, mask.shape[1] / 2, -top - cap / 2, finer
 
 
