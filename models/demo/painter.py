@@ -664,8 +664,15 @@ def _project(item, texture, wide, high, grid):
 
 
 def labels(scene, views, side, assets):
-    """What the patches of each view show. A view is a box x, y, w, h of the
-    picture that is cut into side x side patches; see the README for the maps."""
+    """What the patches of each view show. A view is a box x, y, w, h of the picture
+    that is cut into side x side patches. All are [views, patches], uint8:
+
+    class   world.label of the topmost item that covers the patch's middle, else 0
+    colour  likewise, 1 + the colour of a shape
+    centre  1 where the middle of an item lies in the patch
+    chars   [views, 2 * patches]: the same for two points of each patch, side by side,
+            1 + the index of the character that stands there
+    """
     count = len(views)
     classes = np.zeros((count, side, side), np.uint8)
     colours = np.zeros((count, side, side), np.uint8)
