@@ -482,7 +482,11 @@ def _draw_digit(picture, item, assets):
         side = max(8, round(scale * side))
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
     matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
-    _stamp(picture, item, cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP), x0, y0)
+    mask = cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP)
+    sharper = min(4.0, item.size / DIGIT)
+    if sharper > 1:
+        mask = cv2.addWeighted(mask, sharper, mask, 0, 127.5 * (1 - sharper))
+    _stamp(picture, item, mask, x0, y0)
 
 
 def _draw_text(picture, item, assets):
