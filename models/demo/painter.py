@@ -101,36 +101,33 @@ def _cached(assets, key, make):
     return value
 
 
-def _make_canvas(sprite):
-    """A sprite on its texture, float32: colours times alpha, alpha 0..1, the
-    colours that fill the transparent part, and the distance in pixels to the
-    nearest edge of colour or outline."""
+def _canvas(sprite):
+    """A sprite on its texture, float32: colours times alpha and alpha 0..1, and,
+    coarsely, the colours that go on beyond its outline."""
     side = LEVELS[0]
-    canvas = np.zeros((side, side, 4), np.uint8)
-    if sprite.shape[0] != SPRITE:
+    if len(sprite) != SPRITE:
         sprite = cv2.resize(sprite, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)
-    at = (side - SPRITE) // 2
-    canvas[at:at + SPRITE, at:at + SPRITE] = sprite
-    alpha = canvas[..., 3:].astype(np.float32) / 255
-    colours = canvas[..., :3] * alpha
-    far = np.concatenate((colours, alpha), 2)
-    for _ in range(2):
-        far = cv2.blur(far, (31, 31))
-    mean = colours.sum((0, 1)) / max(1e-3, alpha.sum())
-    fill = (far[..., :3] + 1e-3 * mean) / (far[..., 3:] + 1e-3)
-    return colours, alpha, fill, _edges(colours + fill * (1 - alpha), canvas[..., 3])
+    pad = ((side - SPRITE) // 2,) * 4
+    sprite = cv2.copyMakeBorder(sprite, *pad, cv2.BORDER_CONSTANT).astype(np.float32)
+    sprite[..., 3] /= 255
+    sprite[..., :3] *= sprite[..., 3:]
+    far = cv2.resize(sprite, (22, 22), interpolation=cv2.INTER_AREA)
+    mean = np.array(cv2.mean(sprite), np.float32)
+    far = cv2.blur(cv2.blur(far, (5, 5)), (5, 5)) + 1e-3 * mean
+    return sprite, far[..., :3] / (far[..., 3:] + 1e-6)
 
 
 def _edges(colours, alpha):
-    """Distance to the nearest line that a draughtsman would ink, pixels."""
+    """Distance to the nearest line that a draughtsman would ink, pixels; a little more
+    to the lines inside, which are thinner for that."""
     inside = (alpha > 127).astype(np.uint8)
-    flat = cv2.bilateralFilter(colours.clip(0, 255).astype(np.uint8), 5, 40, 3)
-    inner = cv2.Canny(flat, 110, 260, L2gradient=True)
-    inner[cv2.erode(inside, np.ones((9, 9), np.uint8)) == 0] = 0
+    inner = cv2.Canny(cv2.medianBlur(colours, 3), 110, 260, L2gradient=True)
+    inner[cv2.erode(inside, np.ones((13, 13), np.uint8)) == 0] = 0
     inner = _without_specks(inner)
     rim = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
-    lines = ((inner > 0) | (rim > 0)).astype(np.uint8)
-    return cv2.distanceTransform(1 - lines, cv2.DIST_L2, 5)
+    inner, rim = (cv2.distanceTransform((lines == 0).astype(np.uint8), cv2.DIST_L2, 5) for lines in (inner, rim))
+    # Smoothed, so that the steps of the pixels do not show.
+    return (cv2.GaussianBlur(np.minimum(1.25 * np.minimum(inner, 99), rim), (0, 0), 1.0) - 0.5).clip(0)
 
 
 def _without_specks(lines, least=14):
@@ -145,14 +142,15 @@ def _sprite(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
     alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
-        colours, alpha, fill, edges = _make_canvas(assets.sprites[source][name])
+        canvas, fill = _canvas(assets.sprites[source][name])
         levels = {}
         for side in LEVELS:
-            c, a, f = (m if side == len(m) else cv2.resize(m, (side, side), interpolation=cv2.INTER_AREA)
-                       for m in (colours, alpha, fill))
-            a = a.reshape(side, side, 1)
-            rgb = (c + 0.02 * f) / (a + 0.02)
-            levels[side] = rgb.round().clip(0, 255).astype(np.uint8), (a[..., 0] * 255).round().astype(np.uint8)
+            level = canvas if side == len(canvas) else cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+            alpha = level[..., 3:]
+            rgb = level[..., :3] + 0.02 * cv2.resize(fill, (side, side), interpolation=cv2.INTER_LINEAR)
+            rgb /= alpha + 0.02
+            levels[side] = cv2.convertScaleAbs(rgb), cv2.convertScaleAbs(alpha, alpha=255)
+        edges = _edges(*levels[LEVELS[0]])
         half = (cv2.resize(edges, (LEVELS[2], LEVELS[2]), interpolation=cv2.INTER_AREA) - 0.4).clip(0)
         return levels, {len(e): (e * 8).clip(0, 255).astype(np.uint8) for e in (edges, half)}
     return _cached(assets, ("sprite", source, name), make)
@@ -206,7 +204,7 @@ def _dress(assets, source, name, side, look):
         lines = _outline(assets, source, name, side, look.outline)
         rgb = cv2.multiply(rgb, cv2.cvtColor(cv2.bitwise_not(lines), cv2.COLOR_GRAY2RGB), scale=1 / 255)
         rgb = cv2.add(rgb, cv2.cvtColor(cv2.multiply(lines, INK / 255), cv2.COLOR_GRAY2RGB))
-        alpha = cv2.max(alpha, lines)
+        alpha = np.maximum(alpha, lines)
     rgb = cv2.multiply(rgb, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     return cv2.merge((*cv2.split(rgb), alpha))
 
@@ -323,7 +321,7 @@ def _print(assets, item, room):
     for pen, (ink, x, y, _) in glyphs:
         x += pen - left + room
         part = mask[y - top:y - top + ink.shape[0], x:x + ink.shape[1]]
-        cv2.max(part, ink, dst=part)
+        np.maximum(part, ink, out=part)
     return mask, mask.shape[1] / 2, -top - cap / 2, finer
 
 
@@ -484,7 +482,11 @@ def _draw_digit(picture, item, assets):
         side = max(8, round(scale * side))
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
     matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
-    _stamp(picture, item, cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP), x0, y0)
+    mask = cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP)
+    sharper = min(4.0, item.size / DIGIT)
+    if sharper > 1:
+        mask = cv2.addWeighted(mask, sharper, mask, 0, 127.5 * (1 - sharper))
+    _stamp(picture, item, mask, x0, y0)
 
 
 def _draw_text(picture, item, assets):
@@ -666,8 +668,15 @@ def _project(item, texture, wide, high, grid):
 
 
 def labels(scene, views, side, assets):
-    """What the patches of each view show. A view is a box x, y, w, h of the
-    picture that is cut into side x side patches; see the README for the maps."""
+    """What the patches of each view show. A view is a box x, y, w, h of the picture
+    that is cut into side x side patches. All are [views, patches], uint8:
+
+    class   world.label of the topmost item that covers the patch's middle, else 0
+    colour  likewise, 1 + the colour of a shape
+    centre  1 where the middle of an item lies in the patch
+    chars   [views, 2 * patches]: the same for two points of each patch, side by side,
+            1 + the index of the character that stands there
+    """
     count = len(views)
     classes = np.zeros((count, side, side), np.uint8)
     colours = np.zeros((count, side, side), np.uint8)
