@@ -20,7 +20,7 @@ import numpy as np
 import resvg_py
 from fontTools import subset
 from fontTools.ttLib import TTFont
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import assets
 import world
@@ -41,6 +41,16 @@ PICTURES = {
     "@iconify-json/emojione": ("1.2.3", "EmojiOne 2", "EmojiOne", "CC-BY-4.0"),
     "@iconify-json/fxemoji": ("1.2.2", "FxEmojis", "Mozilla", "Apache-2.0"),
     "@iconify-json/streamline-emojis": ("1.2.4", "Streamline Emojis", "Streamline", "CC-BY-4.0"),
+    "@fontsource/noto-emoji": ("5.3.2", "Noto Emoji, black and white", "Google", "OFL-1.1"),
+    "@iconify-json/emojione-monotone": ("1.2.1", "EmojiOne 2, monotone", "EmojiOne", "CC-BY-4.0"),
+    "@iconify-json/fluent-emoji-high-contrast": ("1.2.6", "Fluent Emoji, high contrast", "Microsoft", "MIT"),
+    "@iconify-json/icon-park": ("1.2.4", "IconPark", "ByteDance", "Apache-2.0"),
+    "@iconify-json/ph": ("1.2.2", "Phosphor Icons", "Phosphor Icons", "MIT"),
+    "@iconify-json/tabler": ("1.2.41", "Tabler Icons", "Paweł Kuna", "MIT"),
+    "@iconify-json/lucide": ("1.2.137", "Lucide", "Lucide Contributors", "ISC"),
+    "@iconify-json/mdi": ("1.2.3", "Material Design Icons", "Pictogrammers", "Apache-2.0"),
+    "@iconify-json/game-icons": ("1.2.4", "Game-icons.net", "Lorc, Delapouite and contributors", "CC-BY-3.0"),
+    "@iconify-json/streamline-color": ("1.2.2", "Streamline Core Colour", "Streamline", "CC-BY-4.0"),
     "@iconify-json/openmoji": ("1.2.29", "OpenMoji (evaluation only, never trained on)", "HfG Schwäbisch Gmünd and contributors", "CC-BY-SA-4.0"),
 }
 
@@ -58,6 +68,39 @@ ALIASES = {
     "envelope": "e-mail-1", "gift": "present wrapped-gift-1", "snowman": "snowmanwithoutsnow snowman", "house": "housebuilding house-with-garden",
     "tree": "deciduoustree", "cactus": "cactus-1", "cloud": "cloud-1", "crocodile": "crocodile", "toilet": "toilet",
 }
+
+# A second emoji that shows the same thing.
+OTHERS = {
+    "dog": "🐕", "cat": "🐈", "horse": "🐎", "cow": "🐄", "pig": "🐖", "rabbit": "🐇", "tiger": "🐅", "monkey": "🐒", "mouse": "🐁",
+    "chicken": "🐓", "camel": "🐪", "sheep": "🐏", "fish": "🐠", "whale": "🐋", "apple": "🍏", "cake": "🎂", "ice cream": "🍨", "car": "🚙",
+    "bus": "🚍", "truck": "🚛", "train": "🚆", "airplane": "🛩", "hat": "👒", "shirt": "👚", "shoe": "👞", "umbrella": "☔", "key": "🗝",
+    "lock": "🔐", "telephone": "📞", "clock": "🕰", "camera": "📸", "computer": "🖥", "book": "📗", "envelope": "📧", "house": "🏡",
+    "tree": "🌲", "snowman": "☃", "handbag": "🛍", "sailboat": "🚤",
+}
+
+# What sets of plain icons call a thing; the first name that a set has is taken.
+PLAIN = {
+    "dog": "dog sitting-dog", "horse": "horse horse-head", "cow": "cow cattle", "tiger": "tiger tiger-head", "bear": "bear-face bear",
+    "koala": "koala koala-bear", "mouse": "seated-mouse rat", "chicken": "rooster chicken", "owl": "barn-owl owl", "turtle": "sea-turtle turtle",
+    "whale": "sperm-whale whale", "spider": "spider-alt spider", "apple": "food-apple shiny-apple apple", "pear": "pear fruit-pear",
+    "lemon": "lemon fruit-lemon", "watermelon": "watermelon fruit-watermelon", "pineapple": "pineapple fruit-pineapple",
+    "eggplant": "eggplant aubergine", "hamburger": "hamburger burger", "pizza": "pizza-slice pizza", "cake": "cake-slice cake",
+    "donut": "donut doughnut", "lollipop": "spiral-lollipop lollipop", "ice cream": "ice-cream-cone ice-cream icecream ice-cream-2",
+    "beer": "beer-stein beer-mug beer", "wine glass": "wine-glass glass-wine wine", "car": "city-car car", "truck": "shipping-truck truck",
+    "tractor": "farm-tractor tractor", "train": "steam-locomotive locomotive train", "bicycle": "dutch-bike bicycle bike bicycle-bike",
+    "airplane": "airplane plane", "sailboat": "sailboat sail-boat sailing", "shirt": "t-shirt tshirt-crew shirt",
+    "dress": "dress full-dress-longuette", "shoe": "sneaker running-shoe shoe-sneaker sport-shoe shoe", "hat": "top-hat tall-hat magic-hat hat-fedora",
+    "handbag": "hand-bag handbag", "umbrella": "umbrella open-umbrella", "hammer": "claw-hammer hammer", "wrench": "wrench spanner",
+    "lock": "padlock lock", "light bulb": "light-bulb lightbulb bulb", "candle": "candle-light candle",
+    "television": "television device-tv-old tv-classic tv", "telephone": "phone-classic rotary-phone telephone phone",
+    "clock": "alarm-clock alarm", "camera": "photo-camera camera camera-1", "computer": "laptop device-laptop", "book": "black-book book",
+    "envelope": "envelope mail", "gift": "gift present", "balloon": "balloon ballon", "bell": "ringing-bell bell", "robot": "vintage-robot robot",
+    "house": "house home home-3", "tree": "tree tree-deciduous tree-2", "cloud": "fluffy-cloud cloud", "guitar": "guitar guitar-acoustic",
+    "cat": "cat cat-1", "fox": "fox",
+}
+
+# Icons whose names mislead.
+WRONG = {"icon-park": "bear", "mdi": "apple", "ph": ""}
 
 
 def codes(emoji):
@@ -88,6 +131,53 @@ def square(picture):
 def draw(svg):
     """An SVG's text as RGBA."""
     return np.array(Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=DRAWN)))).convert("RGBA"))
+
+
+def draw_glyph(font, character):
+    """A character of a font of line drawings as an RGBA picture: black lines on nothing."""
+    left, top, right, bottom = font.getbbox(character)
+    mask = Image.new("L", (right - left + 8, bottom - top + 8))
+    ImageDraw.Draw(mask).text((4 - left, 4 - top), character, font=font, fill=255)
+    picture = np.zeros((*np.array(mask).shape, 4), np.uint8)
+    picture[:, :, 3] = np.array(mask)
+    return picture
+
+
+def palette(sprite, count=3):
+    """The colours that cover most of a sprite, most first, near-black ones left out."""
+    pixels = sprite[sprite[:, :, 3] > 200][:, :3].astype(np.float32)
+    bright = pixels[pixels.max(1) > 70]
+    pixels = bright if len(bright) > 50 else pixels
+    _, labels, centres = cv2.kmeans(pixels, count, None, (cv2.TERM_CRITERIA_MAX_ITER, 20, 1.0), 1, cv2.KMEANS_PP_CENTERS)
+    order = np.argsort(-np.bincount(labels.ravel(), minlength=count))
+    return [tuple(int(value) for value in centres[index]) for index in order]
+
+
+def fill(lines, colours, lining=(20, 20, 20)):
+    """A line drawing whose enclosed areas are coloured in: the largest with the first colour, and so on."""
+    lines = square(lines)
+    if lines is None:
+        return None
+    wide = np.pad(lines[:, :, 3], 1)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats((wide < 128).astype(np.uint8), connectivity=4)
+    outside = regions[0, 0]
+    inner = sorted((index for index in range(1, count) if index != outside), key=lambda index: -stats[index, cv2.CC_STAT_AREA])
+    paint = np.zeros((*wide.shape, 3), np.uint8)
+    for at, index in enumerate(inner):
+        paint[regions == index] = colours[at % len(colours)]
+    hidden = ((regions == outside) & (wide < 128)).astype(np.uint8)  # what stays transparent
+    known = np.isin(regions, inner) & (wide < 128)
+    if known.any():  # colours run on under the lines, so that their soft edges blend with them
+        _, nearest = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        table = np.zeros((nearest.max() + 1, 3), np.uint8)
+        table[nearest[known]] = paint[known]
+        paint = table[nearest]
+    line = wide[:, :, None] / 255
+    rgb = np.where(hidden[:, :, None] > 0, np.array(lining), paint * (1 - line) + np.array(lining) * line)
+    near_outside = cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > 0
+    rgb[near_outside] = lining
+    alpha = np.where(near_outside, wide, 255)
+    return np.concatenate([rgb, alpha[:, :, None]], 2)[1:-1, 1:-1].astype(np.uint8)
 
 
 class Icons:
@@ -148,6 +238,46 @@ class Sets:
             pictures.append(draw(icons.svg(found, attributes, margin)) if found else None)
         self.add(name or package, pictures)
 
+    def others(self, package):
+        """The set of second emoji of an iconify package."""
+        icons = self.open(package)
+        pictures = []
+        for thing in world.THINGS:
+            found = self.icon_of(icons, OTHERS[thing.en]) if thing.en in OTHERS else None
+            pictures.append(draw(icons.svg(found)) if found else None)
+        self.add(package + "-others", pictures)
+
+    def palettes(self):
+        """Each thing's colours, from the flat sets before."""
+        flat = [self.sprites[self.names.index(name)] for name in ("twemoji", "fluent-emoji-flat", "fxemoji", "emojione")]
+        return [[palette(row[number]) if row[number] is not None else palette(flat[0][number]) for row in flat]
+                for number in range(len(world.THINGS))]
+
+    def plain(self, package, suffix="", attributes="", coloured=None, swap=()):
+        """A set of plain icons. `coloured` is the number of the palette that fills what the lines enclose; `swap` gives
+        the icons' own colours that the palette replaces."""
+        icons = self.open(package)
+        pictures = []
+        for number, thing in enumerate(world.THINGS):
+            names = PLAIN.get(thing.en, thing.en.replace(" ", "-")).split()
+            found = next((name + suffix for name in names if name + suffix in icons.names and name not in WRONG.get(package, "").split()), None)
+            if not found:
+                pictures.append(None)
+                continue
+            colours = self.colours[number][coloured or 0]
+            svg = icons.svg(found, attributes, 0.05, "#141414")
+            for old, colour in zip(swap, colours):
+                svg = re.sub(old, "#%02x%02x%02x" % colour, svg, flags=re.I)
+            picture = draw(svg)
+            pictures.append(picture if coloured is None else fill(picture, colours))
+        self.add(package, pictures)
+
+    def lines(self, name, pictures, coloured):
+        """A set of line drawings, coloured in by a palette, or white when it is None."""
+        white = [(255, 255, 255)]
+        self.add(name, [fill(picture, white if coloured is None else self.colours[number][coloured]) if picture is not None else None
+                        for number, picture in enumerate(pictures)])
+
     def files(self, name, folder, pattern):
         """A set of files named by code points."""
         pictures = []
@@ -164,14 +294,50 @@ class Sets:
         self.add(name, pictures)
 
 
+BLACK = 'stroke="#141414" stroke-linejoin="round" stroke-linecap="round" stroke-width='
+
+
 def build_sets(modules):
     sets = Sets(modules)
     for package in ("noto", "noto-v1", "twemoji", "fluent-emoji-flat", "fluent-emoji", "emojione", "fxemoji", "streamline-emojis"):
         sets.emoji(package)
     sets.files("fluent-emoji-3d", "@lobehub/fluent-emoji-3d/assets", "{}.webp")
     sets.files("twemoji-1", "twemoji/svg", "{}.svg")
+    for package in ("noto", "noto-v1", "twemoji", "fluent-emoji-flat", "emojione"):
+        sets.others(package)
+    # Flat emoji whose every part gets a black outline, as some sets draw them.
+    for package, width in (("twemoji", 1.0), ("fluent-emoji-flat", 0.9), ("emojione", 1.6), ("fxemoji", 14)):
+        sets.emoji(package, package + "-outlined", BLACK + f'"{width}"', 0.05)
+    # Line drawings, coloured in with the colours of the flat emoji.
+    sets.colours = sets.palettes()
+    file = modules / "@fontsource/noto-emoji/files/noto-emoji-emoji-400-normal.woff2"
+    font = ImageFont.truetype(plain_font(file), 400)
+    pictures = [draw_glyph(font, thing.emoji[0]) for thing in world.THINGS]
+    sets.lines("noto-emoji-font", pictures, 0)
+    sets.lines("noto-emoji-font-white", pictures, None)
+    for package in ("emojione-monotone", "fluent-emoji-high-contrast"):
+        icons = sets.open(package)
+        names = [sets.icon_of(icons, thing.emoji, ALIASES.get(thing.en, "").split()) for thing in world.THINGS]
+        sets.lines(package, [draw(icons.svg(name, margin=0.05)) if name else None for name in names], 1)
+    sets.plain("ph", coloured=0)
+    sets.plain("tabler", coloured=1)
+    sets.plain("lucide", coloured=2)
+    sets.plain("mdi", coloured=3)
+    sets.plain("game-icons", coloured=0)
+    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8"))
+    sets.plain("streamline-color", swap=("#8fbffa", "#2859c5"))
     sets.emoji("openmoji")  # the last one, which nothing is trained on
     return sets
+
+
+def plain_font(path):
+    """A web font as a file that FreeType reads anywhere."""
+    font = TTFont(path)
+    font.flavor = None
+    file = io.BytesIO()
+    font.save(file)
+    file.seek(0)
+    return file
 
 
 # Fonts (package of @fontsource, weight): the first TRAIN_FONTS are for training.
