@@ -32,7 +32,7 @@ PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344
          (1792, 896), (1000, 700), (1280, 960))
 
 # How often each kind of scene is drawn.
-SCENES = {"thing": 15, "things": 17, "shapes": 11, "mixed": 8, "count": 12, "odd": 5, "corners": 6, "digit": 5, "text": 16, "sign": 5}
+SCENES = {"thing": 14, "things": 16, "shapes": 10, "mixed": 8, "count": 13, "odd": 5, "corners": 6, "digit": 5, "text": 20, "sign": 6}
 SETS, NOTHING = 0.16, 0.03  # part of the samples that have several pictures, or none
 FOLLOW_UPS = 0.22           # part of the branches that are conversations
 

@@ -343,14 +343,14 @@ def main():
     parser.add_argument("--steps1", type=int, default=4000)
     parser.add_argument("--steps2", type=int, default=4000)
     parser.add_argument("--decay", type=float, default=0.5, help="part of phase 2 in which the rate falls")
-    parser.add_argument("--tiles", type=int, default=192, help="single tiles a step (four times as many windows in phase 1)")
-    parser.add_argument("--grid-tiles", type=int, default=104, help="tiles of grids a step, in phase 2")
+    parser.add_argument("--tiles", type=int, default=176, help="single tiles a step (four times as many windows in phase 1)")
+    parser.add_argument("--grid-tiles", type=int, default=136, help="tiles of grids a step, in phase 2")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=0.002)
     parser.add_argument("--aux", type=float, default=0.5)
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds; phase 2 is shortened to end by then")
-    parser.add_argument("--workers", type=int, default=15)
+    parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
@@ -358,6 +358,7 @@ def main():
     parser.add_argument("--init", type=pathlib.Path, help="a model.pt to start from, where there is no checkpoint")
     parser.add_argument("--first-phase", type=int, default=1)
     parser.add_argument("--last-phase", type=int, default=2)
+    parser.add_argument("--profile", type=int, help="a step of each phase from which on three are profiled, into DIR/profile.txt")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
     started = time.time()
@@ -399,6 +400,16 @@ def main():
         first -= first % (BLOCK * args.echo)
         coming = echoed(loader(args, phase, first // args.echo, steps // args.echo + BLOCK, args.seed), args.echo)
         for number in range(first, steps):
+            if args.profile and number in (args.profile, args.profile + 3):
+                if number == args.profile:
+                    profiler = torch.profiler.profile()
+                    profiler.start()
+                else:
+                    torch.cuda.synchronize()
+                    profiler.stop()
+                    with open(args.work / "profile.txt", "a") as file:
+                        for key in ("self_cuda_time_total", "self_cpu_time_total"):
+                            file.write(profiler.key_averages().table(sort_by=key, row_limit=45, max_name_column_width=70) + "\n")
             before = time.time()
             step = next(coming)
             waited += time.time() - before
@@ -410,7 +421,7 @@ def main():
                 scale *= 0.75 * rate(progress, args.decay)
             optimiser.step(scale)
             recent.append((loss.detach(), aux.detach()))
-            if number % 10 == 0:
+            if number % 20 == 0:
                 tally(step, rights, table)
             if (number + 1) % 50 == 0 or number + 1 == steps or args.device == "cpu":
                 loss, aux = (float(torch.stack(x).mean()) for x in zip(*recent))
