@@ -99,7 +99,9 @@ def run_js(test, text):
 def run_sh(test, text):
     if text.startswith("pip install"):  # package_test.py does
         return text
-    return test.run_in(test.folder, "bash", "-euo", "pipefail", "-c", text)
+    said = test.run_in(test.folder, "bash", "-euo", "pipefail", "-c", text)
+    test.assertNotRegex(said, r'"error": ?\{')  # which curl counts as an answer
+    return said
 
 
 def find_cpp(test, text):

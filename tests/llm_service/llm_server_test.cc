@@ -208,7 +208,8 @@ TEST_F(LlmServerTest, RefusesAVocabularyWithoutTheTokensOfTheTemplate) {
   const absl::Status status = Load(options);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("</img>"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(std::to_string(end_image)));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(std::to_string(end_image)));
 }
 
 TEST_F(LlmServerTest, NamesTheFolderThatHoldsNoModel) {
