@@ -1,6 +1,11 @@
 """Starts the three services on free ports, asks about pictures, stops them.
 
     python3 scripts/demo_session.py BIN_DIR
+
+What is asked stands in models/demo/pictures/questions.json: a list of
+{"images": [...], "question": ..., "expected": ...} and, for a conversation, of
+{"images": [...], "turns": [{"question": ..., "expected": ...}, ...]}. Fails
+where an answer does not hold what is expected.
 """
 
 import json
@@ -105,31 +110,63 @@ def start_services(bin_dir, folder, started):
     return gateway_address
 
 
-def ask(bin_dir, gateway, images, question):
-    command = [str(bin_dir / "tandem"), "chat", "--connect", gateway, "--json"]
+def run_chat(bin_dir, gateway, images, *arguments, lines=()):
+    """`tandem chat` as a user calls it; `lines` are what is typed."""
+    command = [str(bin_dir / "tandem"), "chat", "--connect", gateway]
     for image in images:
         command += ["--image", str(PICTURES / image)]
     done = subprocess.run(
-        [*command, question],
-        stdout=subprocess.PIPE,
+        [*command, *arguments],
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        encoding="utf-8",
         env=ENVIRONMENT,
         timeout=ANSWER_SECONDS,
         check=False,
     )
     if done.returncode != 0:
-        sys.exit(f"tandem chat ended with {done.returncode}")
-    return json.loads(done.stdout)
+        sys.exit(f"tandem chat ended with {done.returncode}\n{done.stderr}")
+    return done
 
 
-def show(images, question, answer):
+def ask(bin_dir, gateway, images, question):
+    return json.loads(run_chat(bin_dir, gateway, images, "--json", question).stdout)
+
+
+def converse(bin_dir, gateway, images, questions, folder):
+    """[(answer, its tokens and times)], each question with all that was said
+    before it; the pictures go with the first one."""
+    saved = pathlib.Path(tempfile.mkdtemp(dir=folder)) / "conversation.json"
+    lines = ["/timings on", *questions, f"/save {saved}"]
+    notes = run_chat(bin_dir, gateway, images, lines=lines).stderr
+    messages = json.loads(saved.read_text("utf-8"))["messages"]
+    answers = [m["content"] for m in messages if m["role"] == "assistant"]
+    timings = re.findall(r"^\d+ tokens? in .*$", notes, re.MULTILINE)
+    if not len(answers) == len(timings) == len(questions):
+        sys.exit(f"{len(questions)} questions, {len(answers)} answers\n{notes}")
+    return list(zip(answers, timings))
+
+
+def tokens_per_tile():
+    config = json.loads((MODEL / "config.json").read_text("utf-8"))
+    patches = config["force_image_size"] // config["vision_config"]["patch_size"]
+    return int(patches * config["downsample_ratio"]) ** 2
+
+
+def show_pictures(images):
     names = ", ".join(f"models/demo/pictures/{image}" for image in images)
-    usage, timings = answer["usage"], answer["timings_ms"]
     print(f"\nPicture   {names or '(none)'}")
+
+
+def show(question, answer):
+    usage, timings = answer["usage"], answer["timings_ms"]
     print(f"Question  {question}")
     print(f"Answer    {answer['text'].strip()}")
+    tiles = usage["image_tokens"] // tokens_per_tile()
     print(
         f"Tokens    {usage['prompt_tokens']} in, of them {usage['image_tokens']} for "
-        f"pictures; {usage['completion_tokens']} out"
+        f"pictures ({tiles} {'tile' if tiles == 1 else 'tiles'}); "
+        f"{usage['completion_tokens']} out"
     )
     for stage, meaning in STAGES:
         print(f"  {stage:14}{timings.get(stage, 0):9.1f} ms   {meaning}")
@@ -137,25 +174,49 @@ def show(images, question, answer):
     print(f"  {'total':14}{timings['total']:9.1f} ms")
 
 
+def show_turn(question, answer, timing):
+    print(f"Question  {question}")
+    print(f"Answer    {answer.strip()}")
+    print(f"Tokens    {timing}")
+
+
+def answers_to(bin_dir, gateway, item, folder):
+    """Asks and shows; [(question, answer, what it must hold)]."""
+    images = item["images"]
+    turns = item.get("turns")
+    show_pictures(images)
+    if turns is None:
+        answer = ask(bin_dir, gateway, images, item["question"])
+        show(item["question"], answer)
+        return [(item["question"], answer["text"], item["expected"])]
+    questions = [turn["question"] for turn in turns]
+    said = converse(bin_dir, gateway, images, questions, folder)
+    for question, (answer, timing) in zip(questions, said):
+        show_turn(question, answer, timing)
+    return [(t["question"], answer, t["expected"]) for t, (answer, _) in zip(turns, said)]
+
+
 def main():
     bin_dir = pathlib.Path(sys.argv[1]).resolve()
-    questions = json.loads((PICTURES / "questions.json").read_text())
-    wrong = []
+    items = json.loads((PICTURES / "questions.json").read_text("utf-8"))
+    asked = []
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as folder:
         services = []
         try:
             gateway = start_services(bin_dir, pathlib.Path(folder), services)
-            for item in questions:
-                answer = ask(bin_dir, gateway, item["images"], item["question"])
-                show(item["images"], item["question"], answer)
-                if item["expected"].lower() not in answer["text"].lower():
-                    wrong.append(f"{item['question']}: expected {item['expected']}")
+            for item in items:
+                asked += answers_to(bin_dir, gateway, item, folder)
         finally:
             for service in reversed(services):
                 service.stop()
+    wrong = [
+        f"{question}: expected {expected}"
+        for question, answer, expected in asked
+        if expected.lower() not in answer.lower()
+    ]
     if wrong:
         sys.exit("\nNot as expected: " + "; ".join(wrong))
-    print(f"\nAll {len(questions)} answers are as expected. Next:")
+    print(f"\nAll {len(asked)} answers are as expected. Next:")
     print("  build/release/bin/tandem serve --model models/demo/weights")
     print("  build/release/bin/tandem chat --model models/demo/weights")
 

@@ -1,5 +1,5 @@
-// What a first visitor can ask: pictures of coloured shapes, drawn here, such
-// as the demo model was trained with.
+// What a first visitor can ask: pictures of coloured shapes, drawn here, which
+// are among what the demo model knows.
 
 const shapes = {
   circle(path, r) {

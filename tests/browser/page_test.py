@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "fakes"))
 from openai_server import MODEL, FakeOpenAiServer  # noqa: E402
 
-PICTURES = ROOT / "models" / "demo" / "pictures"
+SHAPES = ROOT / "tests" / "data" / "shapes"
 IMAGES = ROOT / "tests" / "data" / "images"
 GRIDS = ROOT / "tests" / "data" / "goldens" / "tile_grids.json"
 
@@ -85,7 +85,7 @@ class PageTest(unittest.TestCase):
 
 class TalkTest(PageTest):
     def test_an_answer_comes_with_its_tiles_stages_and_tokens(self):
-        self.attach(PICTURES / "star_and_circle.png")
+        self.attach(SHAPES / "star_and_circle.png")
         self.assertEqual(self.text("#draftFacts"), "13 tiles, 3,328 tokens")
         self.ask("What is it?", answers=1)
         self.assertEqual(self.text(".answer .text"), "A yellow star.")
@@ -108,7 +108,7 @@ class TalkTest(PageTest):
         self.set("seed", "7")
         self.set("detail", "high")
         self.set("maxTiles", "20")
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         path, headers, body = self.server.requests[-1]
         self.assertEqual(path, "/v1/chat/completions")
@@ -124,7 +124,7 @@ class TalkTest(PageTest):
                          {"role": "user", "content": [{"type": "text", "text": "What is it?"}]}]})  # fmt: skip
 
     def test_a_second_question_tells_the_first_and_its_picture(self):
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.ask("And its colour?", answers=2)
         first, answer, second = self.last_body()["messages"]
@@ -192,7 +192,7 @@ class TalkTest(PageTest):
         self.assertEqual(self.count(".turn"), 1)
 
     def test_the_last_question_is_edited_with_its_picture(self):
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.browser.click("[aria-label='Edit question']")
         self.until_count("#attached li", 1)
@@ -213,7 +213,7 @@ class TalkTest(PageTest):
         self.assertEqual(self.evaluate("navigator.clipboard.readText()"), "A yellow star.")
 
     def test_a_new_conversation_forgets_the_old_one(self):
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.browser.click("#newConversation")
         self.assertEqual(self.count(".turn"), 0)
@@ -224,7 +224,7 @@ class TalkTest(PageTest):
 
     def test_an_export_holds_the_conversation_and_no_key(self):
         self.set("apiKey", "secret-key")
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.evaluate(
             "URL.createObjectURL = (made => blob => (window.exported = blob, made.call(URL, blob)))(URL.createObjectURL)"
@@ -264,7 +264,7 @@ class PicturesTest(PageTest):
         self.assertEqual(kinds, ["data:image/jpeg", "data:image/png", "data:image/webp", "data:image/bmp"])
 
     def test_pictures_are_chosen_pasted_and_removed(self):
-        self.browser.choose("#files", PICTURES / "heart.png", PICTURES / "moon.jpg")
+        self.browser.choose("#files", SHAPES / "heart.png", SHAPES / "moon.jpg")
         self.until_count("#attached li", 2)
         self.evaluate(
             "new Promise((done) => document.createElement('canvas').toBlob((blob) => { const data = new DataTransfer();"
@@ -280,7 +280,7 @@ class PicturesTest(PageTest):
     def test_a_model_that_reads_no_pictures_is_given_none(self):
         self.server.model["tandem"]["accepts_images"] = False
         self.open()
-        self.browser.drop(PICTURES / "heart.png")
+        self.browser.drop(SHAPES / "heart.png")
         self.assert_refused("This model reads no pictures.")
 
     def test_a_file_that_is_no_picture_is_refused_by_name(self):
@@ -289,16 +289,16 @@ class PicturesTest(PageTest):
         self.assertEqual(self.count("#attached li"), 0)
 
     def test_a_ninth_picture_is_refused_before_it_is_sent(self):
-        self.attach(*[PICTURES / "heart.png"] * 8)
-        self.browser.drop(PICTURES / "heart.png")
+        self.attach(*[SHAPES / "heart.png"] * 8)
+        self.browser.drop(SHAPES / "heart.png")
         self.assert_refused("That would be 9 pictures; a conversation may have 8.")
         self.assertEqual(self.count("#attached li"), 8)
 
     def test_pictures_of_the_history_count_too(self):
-        self.attach(*[PICTURES / "heart.png"] * 5)
+        self.attach(*[SHAPES / "heart.png"] * 5)
         self.ask("What are they?", answers=1)
-        self.attach(*[PICTURES / "heart.png"] * 3)
-        self.browser.drop(PICTURES / "heart.png")
+        self.attach(*[SHAPES / "heart.png"] * 3)
+        self.browser.drop(SHAPES / "heart.png")
         self.until("document.querySelector('#composerNote').innerText.includes('That would be 9 pictures')")
 
     def test_a_file_over_20_mib_is_refused(self):
@@ -469,7 +469,7 @@ class LookTest(PageTest):
         self.browser.appearance("light")
 
     def test_every_text_stands_out_in_light_and_dark(self):
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.server.refusal = (500, {"message": "no"}, {})
         self.ask("What is it?")
@@ -500,7 +500,7 @@ class LookTest(PageTest):
         self.assertEqual(self.evaluate(ground), dark)
 
     def test_every_control_has_a_name_and_is_reached_by_tab(self):
-        self.attach(PICTURES / "heart.png")
+        self.attach(SHAPES / "heart.png")
         self.ask("What is it?", answers=1)
         self.browser.call("Accessibility.enable")
         nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
@@ -523,7 +523,7 @@ class LookTest(PageTest):
         self.open()
         fits = "document.documentElement.scrollWidth <= 360"
         self.assertTrue(self.evaluate(fits))
-        self.attach(PICTURES / "star_and_circle.png")
+        self.attach(SHAPES / "star_and_circle.png")
         self.ask("What is it?", answers=1)
         self.assertTrue(self.evaluate(fits))
         self.assertFalse(
@@ -558,7 +558,7 @@ class LookTest(PageTest):
         self.assertNotIn("temperature", self.last_body())
 
     def test_what_the_model_sees_follows_the_model_and_the_settings(self):
-        self.attach(PICTURES / "star_and_circle.png")
+        self.attach(SHAPES / "star_and_circle.png")
         self.assertEqual(
             self.text("#draftFacts"), f"13 tiles, {13 * MODEL['tandem']['tokens_per_tile']:,} tokens"
         )

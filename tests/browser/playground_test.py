@@ -5,6 +5,7 @@
 With --screenshots the demo model's conversation is kept as pictures of the page.
 """
 
+import json
 import pathlib
 import sys
 import unittest
@@ -16,8 +17,16 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from processes import TandemTest  # noqa: E402
 
 DEMO = ROOT / "models" / "demo"
-PICTURES = DEMO / "pictures"
+SHAPES = ROOT / "tests" / "data" / "shapes"
 screenshots = None
+
+
+def demo_conversation():
+    """The longest about a picture that the demo shows: (paths, its turns)."""
+    items = json.loads((DEMO / "pictures" / "questions.json").read_text("utf-8"))
+    shown = [(item["images"], item.get("turns", [item])) for item in items if item["images"]]
+    images, turns = max(shown, key=lambda entry: len(entry[1]))
+    return [DEMO / "pictures" / name for name in images], turns
 
 
 class PlaygroundTest(TandemTest):
@@ -69,7 +78,7 @@ class PlaygroundTest(TandemTest):
     def test_a_picture_is_asked_about_twice(self):
         self.visit(DEMO / "weights", "--served-name", "tandem-demo")
         self.set("temperature", 0)
-        self.attach(PICTURES / "star_and_circle.png")
+        self.attach(SHAPES / "star_and_circle.png")
         answer = self.ask("What is in the picture?", answers=1)
         self.assertIn("a yellow star and a blue circle", answer)
         self.assertEqual(self.browser.evaluate("document.querySelector('.seen').dataset.grid"), "4x3")
@@ -77,8 +86,19 @@ class PlaygroundTest(TandemTest):
         stages = self.stages()
         self.assertLessEqual({"image_decode", "encode", "prefill", "decode"}, stages.keys())
         self.assertLessEqual(sum(stages.values()), 100.01)
-        self.keep("playground-light")
         self.assertIn("above", self.ask("Where is the star relative to the circle?", answers=2))
+        self.assert_calm()
+
+    def test_the_demos_conversation_goes_as_it_says(self):
+        self.visit(DEMO / "weights", "--served-name", "tandem-demo")
+        self.set("temperature", 0)
+        pictures, turns = demo_conversation()
+        self.attach(*pictures)
+        for number, turn in enumerate(turns, 1):
+            answer = self.ask(turn["question"], answers=number)
+            self.assertIn(turn["expected"].lower(), answer.lower(), turn["question"])
+            if number == 1:
+                self.keep("playground-light")
         self.browser.appearance("dark")
         self.keep("playground-dark")
         self.browser.appearance("light")

@@ -7,7 +7,7 @@ import unittest
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from serving import FORMATS, MODEL, PICTURES, InteropTest, expand, table
+from serving import FORMATS, MODEL, SHAPES, InteropTest, expand, table
 from tandem_client._proto.tandem.v1 import gateway_pb2, types_pb2
 
 SERVICE = "/tandem.v1.ChatService/"
@@ -38,7 +38,7 @@ def turn(role, *parts):
 def request(*messages, **sampling):
     return gateway_pb2.ChatRequest(
         messages=messages or [turn("user", text("Who are you?"))],
-        sampling=types_pb2.Sampling(**{"temperature": 0, "max_tokens": 24, **sampling}),
+        sampling=types_pb2.Sampling(**{"temperature": 0, "max_tokens": 32, **sampling}),
     )
 
 
@@ -131,7 +131,7 @@ class Answers(GrpcTest):
         self.assertTrue(answer.text)
 
     def test_the_model_sees_the_picture(self):
-        heart = picture((PICTURES / "heart.png").read_bytes())
+        heart = picture((SHAPES / "heart.png").read_bytes())
         answer, _ = self.call(
             "ChatUnary", request(turn("user", heart, text("What is in the picture?")))
         )
@@ -189,7 +189,7 @@ class Answers(GrpcTest):
 
     def test_counted_tokens_are_those_of_the_answer(self):
         message = turn(
-            "user", picture((PICTURES / "heart.png").read_bytes()), text("What?")
+            "user", picture((SHAPES / "heart.png").read_bytes()), text("What?")
         )
         counted, _ = self.call(
             "CountTokens",
@@ -218,7 +218,7 @@ class Errors(GrpcTest):
                 "sampling.frequency_penalty",
             ),
             "max_tokens": ({"max_tokens": 0}, "sampling.max_tokens"),
-            "min_tokens": ({"min_tokens": 25}, "sampling.min_tokens"),
+            "min_tokens": ({"min_tokens": 33}, "sampling.min_tokens"),
             "top_logprobs": (
                 {"logprobs": True, "top_logprobs": 21},
                 "sampling.top_logprobs",
@@ -240,7 +240,7 @@ class Errors(GrpcTest):
         {
             "no_image": (b"nope", "IMAGE_UNSUPPORTED_FORMAT"),
             "gif": (b"GIF89a" + bytes(20), "IMAGE_UNSUPPORTED_FORMAT"),
-            "cut": ((PICTURES / "moon.jpg").read_bytes()[:-200], "IMAGE_TRUNCATED"),
+            "cut": ((SHAPES / "moon.jpg").read_bytes()[:-200], "IMAGE_TRUNCATED"),
             "empty": (b"", "IMAGE_INVALID"),
         }
     )

@@ -19,14 +19,16 @@ sys.path[:0] = [str(ROOT / "tests" / "e2e"), str(ROOT / "clients" / "python" / "
 import processes  # noqa: E402  (of tests/e2e)
 
 WEIGHTS = ROOT / "models" / "demo" / "weights"
-PICTURES = ROOT / "models" / "demo" / "pictures"
 IMAGES = ROOT / "tests" / "data" / "images"
+# A shape each, plain enough for every demo model; not its own pictures, which
+# change with it.
+SHAPES = ROOT / "tests" / "data" / "shapes"
 MODEL = "demo"
 HANG = processes.HANG
 # One picture of each format, small enough for one tile.
 FORMATS = {
-    "png": PICTURES / "heart.png",
-    "jpeg": PICTURES / "moon.jpg",
+    "png": SHAPES / "heart.png",
+    "jpeg": SHAPES / "moon.jpg",
     "webp": IMAGES / "webp_lossless_64x48.webp",
     "bmp": IMAGES / "bmp_rgb_64x48.bmp",
 }

@@ -25,6 +25,11 @@ std::string DemoModel() {
   return std::string(TANDEM_SOURCE_DIR) + "/models/demo/weights";
 }
 
+nlohmann::json ReadDemo(const std::string& name) {
+  std::ifstream in(DemoModel() + "/" + name);
+  return nlohmann::json::parse(in);
+}
+
 class LlmServerTest : public testing::Test {
  protected:
   ~LlmServerTest() override {
@@ -192,16 +197,19 @@ TEST_F(LlmServerTest, RefusesAVocabularyWithoutTheTokensOfTheTemplate) {
     std::filesystem::copy_file(DemoModel() + "/" + name,
                                directory + "/" + name);
   }
-  std::ifstream in(DemoModel() + "/config.json");
-  nlohmann::json config = nlohmann::json::parse(in);
-  config["llm_config"]["vocab_size"] = 1528;  // <img> is 1527, </img> the next
+  nlohmann::json config = ReadDemo("config.json");
+  // Ends behind <img>, which </img> follows.
+  const int end_image = ReadDemo("added_tokens.json").at("</img>");
+  ASSERT_LT(end_image, config["llm_config"]["vocab_size"].get<int>());
+  config["llm_config"]["vocab_size"] = end_image;
   std::ofstream(directory + "/config.json") << config;
   LlmServer::Options options;
   options.model.random_weights = directory;
   const absl::Status status = Load(options);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("</img>"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("1528"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(std::to_string(end_image)));
 }
 
 TEST_F(LlmServerTest, NamesTheFolderThatHoldsNoModel) {

@@ -14,8 +14,8 @@ export const at = {
 };
 
 export const formats = {
-  png: "models/demo/pictures/heart.png",
-  jpeg: "models/demo/pictures/moon.jpg",
+  png: "tests/data/shapes/heart.png",
+  jpeg: "tests/data/shapes/moon.jpg",
   webp: "tests/data/images/webp_lossless_64x48.webp",
   bmp: "tests/data/images/bmp_rgb_64x48.bmp",
 };
