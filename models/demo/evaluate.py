@@ -76,17 +76,16 @@ class TorchBackend:
             names = [part["image"] for message in questions[0]["messages"] for part in message["content"] if "image" in part]
             visual = {name: self._encode(folder / name, max_tiles) for name in dict.fromkeys(names)}
             rows = torch.cat([visual[name] for name in names]) if names else None
-            prompts = [self.prompt(question["messages"], visual) for question in questions]
-            shared, caches = (), None
-            for ids in prompts:
-                length = len(os.path.commonprefix((ids, shared)))
-                if caches is None or length < len(shared):
-                    # What all that follow begin with, or else this prompt alone.
-                    common = os.path.commonprefix(prompts[prompts.index(ids):])
-                    shared = tuple(common if self.tokenizer.image in common or not names else ids[:-1])
-                    caches = [Shared() for _ in self.model.language_model.model.layers]
-                    self._run(shared, 0, rows if self.tokenizer.image in shared else None, caches)
-                yield self._answer(ids, len(shared), caches)
+            heads = {}
+            for question in questions:
+                ids = self.prompt(question["messages"], visual)
+                done = len(ids) - ids[::-1].index(self.tokenizer.image) if names else 0
+                head = tuple(ids[:done])  # to the last picture's end
+                if head not in heads:
+                    heads[head] = [Shared() for _ in self.model.language_model.model.layers]
+                    if head:
+                        self._run(head, 0, rows, heads[head])
+                yield self._answer(ids, done, [cache.copy() for cache in heads[head]])
 
     def _run(self, ids, position, visual, caches):
         import torch
@@ -95,10 +94,10 @@ class TorchBackend:
         return self.model.language_model.model(x, positions, caches)[:, -1]
 
     def _answer(self, ids, done, caches):
-        caches = [cache.copy() for cache in caches]
         tokens, stop, ahead = [], (self.tokenizer.end, self.tokenizer.pad), ids[done:]
         while len(tokens) < LONGEST:
-            hidden = self._run(ahead, len(ids) + len(tokens) - len(ahead) if tokens else done, None, caches)
+            hidden = self._run(ahead, done, None, caches)
+            done += len(ahead)
             token = int(self.model.language_model.lm_head(hidden).argmax())
             if token in stop:
                 break
@@ -287,12 +286,6 @@ def load(folder, rows=None):
 
 def pictures(question):
     return [part["image"] for message in question["messages"] for part in message["content"] if "image" in part]
-
-
-def first_words(question):
-    """Where prompts with the same pictures part ways: at the first text in
-    front of a picture, if there is one."""
-    return [part.get("text") if "image" not in question["messages"][0]["content"][0] else None for part in question["messages"][0]["content"][:1]]
 
 
 def groups(questions):
