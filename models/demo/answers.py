@@ -77,6 +77,11 @@ class English:
         words = self.joined(terms)
         return f"I see {words}.", _cap(words) + ".", None
 
+    def says_groups(self, groups):
+        parts = [f"{self.numbers[n]} {(self.bare if n == 1 else self.plural)[a]}" for n, a in groups]
+        words = " and ".join(parts)
+        return f"I see {words}.", _cap(words) + ".", None
+
     def says_exist(self, yes, a):
         if yes:
             return f"Yes, there is {self.one[a]}.", "Yes.", "Yes"
@@ -258,6 +263,10 @@ class Chinese:
 
     def says_list(self, terms):
         words = self.joined(terms)
+        return f"我看到{words}。", words + "。", None
+
+    def says_groups(self, groups):
+        words = "和".join([f"{self.numbers[n]}{self.measure[a]}{self.bare[a]}" for n, a in groups])
         return f"我看到{words}。", words + "。", None
 
     def says_exist(self, yes, a):

@@ -236,9 +236,10 @@ def _digit(assets, index):
         scan[1:-1, 1:-1] = assets.digits[0][index]
         side = round(DIGIT * 10 / 8)
         smooth = cv2.resize(scan, (side, side), interpolation=cv2.INTER_CUBIC)
+        smooth += 2 * (smooth - cv2.GaussianBlur(smooth, (0, 0), 14))  # opens loops that the scan filled in
         cut = (side - round(DIGIT * MARGIN)) // 2
-        smooth = cv2.GaussianBlur(smooth, (0, 0), 2.0)[cut:side - cut, cut:side - cut]
-        return (_ramp(smooth, 4.5, 9.0) * 255).astype(np.uint8)
+        smooth = cv2.GaussianBlur(smooth, (0, 0), 3)[cut:side - cut, cut:side - cut]
+        return (_ramp(smooth, 4.5, 11) * 255).astype(np.uint8)
     return _cached(assets, ("digit", index), make)
 
 
@@ -313,7 +314,7 @@ def _line(assets, item):
 
 def _print(assets, item, room):
     """A line of text as a mask with `room` around; where in it the middle of the
-    text's box lies; that box's size; and how much larger than in the picture it is."""
+    text's box lies; and how much larger than in the picture it is."""
     glyphs, finer, left, right, cap = _line(assets, item)
     room = math.ceil(room * finer)
     top = min((g[2] for _, g in glyphs), default=0) - room
@@ -323,7 +324,7 @@ def _print(assets, item, room):
         x += pen - left + room
         part = mask[y - top:y - top + ink.shape[0], x:x + ink.shape[1]]
         cv2.max(part, ink, dst=part)
-    return mask, mask.shape[1] / 2, -top - cap / 2, right - left, cap, finer
+    return mask, mask.shape[1] / 2, -top - cap / 2, finer
 
 
 # ---- Putting things onto a picture ------------------------------------------
@@ -436,13 +437,13 @@ def _draw_shape(picture, item, assets):
     _tint(target, alpha, _ink(item))
 
 
-def _plate(picture, item, wide, high, margin):
-    """A plate of wide x high pixels and a margin, behind an item."""
+def _plate(picture, item, half, top, bottom):
+    """A plate behind an item: so many pixels to either side, above and below its middle."""
     c, s = math.cos(item.angle), math.sin(item.angle)
-    a, b = wide / 2 + margin, high / 2 + margin
-    corners = np.array([(item.x + c * p - s * q, item.y + s * p + c * q) for p, q in ((-a, -b), (a, -b), (a, b), (-a, b))])
+    corners = np.array([(item.x + c * p - s * q, item.y + s * p + c * q)
+                        for p, q in ((-half, -top), (half, -top), (half, bottom), (-half, bottom))])
     if item.look.shadow > 0:
-        x0, y0, x1, y1 = _box(picture, item, a, b, _room(item))
+        x0, y0, x1, y1 = _box(picture, item, half, max(top, bottom), _room(item))
         if x1 > x0 and y1 > y0:
             alpha = np.zeros((y1 - y0, x1 - x0), np.uint8)
             cv2.fillConvexPoly(alpha, ((corners - (x0, y0)) * 16 - 8).round().astype(np.int32), 255, cv2.LINE_AA, 4)
@@ -471,7 +472,7 @@ def _stamp(picture, item, mask, x0, y0):
 
 def _draw_digit(picture, item, assets):
     if item.look.plate:
-        _plate(picture, item, item.size, item.size, 0.06 * item.size)
+        _plate(picture, item, *(0.55 * item.size,) * 3)
     mask = _digit(assets, item.look.source)
     side = mask.shape[0]
     wide, high = _sides(item)
@@ -487,9 +488,12 @@ def _draw_digit(picture, item, assets):
 
 
 def _draw_text(picture, item, assets):
-    mask, cx, cy, wide, high, finer = _print(assets, item, _room(item) + item.look.outline / 100 * item.size)
+    room = _room(item) + item.look.outline / 100 * item.size
+    mask, cx, cy, finer = _print(assets, item, room)
     if item.look.plate:
-        _plate(picture, item, wide / finer, high / finer, 0.45 * item.size)
+        margin = 0.22 * item.size
+        top, bottom = (max(item.size / 2 + margin, edge / finer - room + margin / 2) for edge in (cy, mask.shape[0] - cy))
+        _plate(picture, item, cx / finer - room + margin, top, bottom)
     if finer == 1:
         _stamp(picture, item, mask, round(item.x - cx), round(item.y - cy))
         return
@@ -506,7 +510,6 @@ _DRAW = {"thing": _draw_thing, "shape": _draw_shape, "digit": _draw_digit, "text
 # ---- Background and noise ---------------------------------------------------
 
 BANK = 768
-FAINT = 0.35  # how much of a pattern's ink shows
 
 
 @functools.cache
@@ -584,8 +587,7 @@ def _background(scene):
         low = (low + 0.5).clip(0, 255).astype(np.uint8)
         cv2.resize(low, (width, height), dst=picture, interpolation=cv2.INTER_LINEAR)
     if background.pattern:
-        mask = _pattern(background, height, width, scene.seed)
-        _tint(picture, cv2.multiply(mask, FAINT), background.ink)
+        _tint(picture, _pattern(background, height, width, scene.seed), background.ink)
     return picture
 
 

@@ -10,7 +10,7 @@ set and in the fonts that training never sees.
 
 import math
 
-from world import CHARACTERS, COLOUR_NAMES, COLOURS, SHAPES, THINGS, Background, Item, Look, Scene
+from world import COLOUR_NAMES, COLOURS, SHAPES, THINGS, Background, Item, Look, Scene
 
 _RANGE = tuple(range(len(SHAPES))), tuple(range(len(COLOUR_NAMES)))
 _ANCHORS = tuple(COLOURS.values())
@@ -74,7 +74,7 @@ _KITS = {}
 
 def _kit(assets, split):
     kit = _KITS.get((id(assets), split))
-    if kit is None:
+    if kit is None or kit.assets is not assets:
         kit = _KITS[id(assets), split] = Kit(assets, split)
     return kit
 
@@ -636,7 +636,7 @@ def _changed(rng, sizes, kit):
     """Items at kept places, one of them gone, new, another or recoloured."""
     number = rng.choice((2, 3, 3, 4))
     keys = _different(rng, kit, number, 0.6)
-    (w, h), (w2, h2) = sizes
+    w, h = sizes[0]
     extra = rng.random()
     change = "recoloured" if extra < 0.25 else "gone" if extra < 0.5 else "added" if extra < 0.75 else "replaced"
     spare = _different(rng, kit, 1, 0.6)[0]
@@ -656,10 +656,8 @@ def _changed(rng, sizes, kit):
         before[rng.randrange(number)] = None
     else:
         after[rng.randrange(number)] = spare
-    narrow = min(w, w2 * h / h2), min(h, h2 * w / w2)
     places = _scatter(rng, w, h, number, 0.16, (0.45, 0.36, 0.3)[number - 2], 0.07)
     painter = _Painter(rng, kit, varied=False)
-    backgrounds = []
     result = []
     for (width, height), here in zip(sizes, (before, after)):
         scale = min(width / w, height / h)
