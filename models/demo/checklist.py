@@ -1,26 +1,28 @@
 """Forty questions of small talk, in words that the training's templates do not
 have, with the keys of the answers that count as right."""
 
-import phrases
+import re
+
+from answers import LANGUAGES
 
 QUESTIONS = (
-    ("en", "Good evening!", ("hello",)),
+    ("en", "A very good evening to you.", ("hello",)),
     ("en", "And you would be...?", ("who",)),
     ("en", "What kind of thing can I get from you?", ("able",)),
     ("en", "Where do your skills end?", ("unable",)),
     ("en", "Which objects could you recognise?", ("things",)),
     ("en", "Are you able to read signs?", ("read",)),
-    ("en", "What is the highest number you can count to?", ("count",)),
+    ("en", "What is the largest number of things you can count?", ("count",)),
     ("en", "May I show you several pictures together?", ("pictures",)),
     ("en", "Do you understand Chinese as well?", ("languages",)),
     ("en", "How big a model am I talking to?", ("size",)),
-    ("en", "What did you learn from?", ("trained",)),
+    ("en", "What kind of material went into your training?", ("trained",)),
     ("en", "Whose work are you?", ("maker",)),
     ("en", "Is there a human behind this?", ("human",)),
     ("en", "Could your answers be wrong?", ("trust",)),
     ("en", "What happens to the pictures I send?", ("private",)),
     ("en", "Will you get better by talking with me?", ("learn",)),
-    ("en", "Do you need a graphics card?", ("speed",)),
+    ("en", "Will you run on an old laptop without any GPU?", ("speed",)),
     ("en", "Could I put you into a product that I sell?", ("licence",)),
     ("en", "Many thanks, that helped.", ("thanks",)),
     ("en", "Write me a short poem about autumn.", ("offtopic",)),
@@ -43,14 +45,19 @@ QUESTIONS = (
     ("zh", "真是帮大忙了，多谢！", ("thanks",)),
     ("zh", "那就下次再聊吧。", ("bye",)),
     ("zh", "你好聪明啊！", ("praise",)),
-    ("zh", "法国的首都是哪里？", ("offtopic",)),
+    ("zh", "帮我想三个周末活动的主意。", ("offtopic",)),
 )
+
+
+def _letters(text):
+    return re.sub(r"\W", "", text.lower())
 
 
 def questions():
     """(language, question, answers that count as right)."""
     for language, text, keys in QUESTIONS:
-        words = getattr(phrases, language)
-        for key in keys:
-            assert text not in words.SEEN[f"talk_{key}"], text
-        yield language, text, [words.TALK[f"talk_{key}"] for key in keys]
+        words, keys = LANGUAGES[language], [f"talk_{key}" for key in keys]
+        seen = {_letters(template) for key in keys for template in words.templates["seen"][key]}
+        if _letters(text) in seen:
+            raise ValueError(f"training has seen {text!r}")
+        yield language, text, [words.talk[key] for key in keys]

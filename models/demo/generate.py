@@ -22,6 +22,7 @@ import assets as pack
 import checklist
 import painter
 import skills
+from answers import LANGUAGES
 from tiles import tile_count
 
 SEED = 1_000_000  # no training step uses it
@@ -41,22 +42,23 @@ class Row(NamedTuple):
     sizes: tuple = ()         # () means three quarters of one tile
 
 
+ITEMS = ("things", "mixed", "shapes")
 ONE = {
-    "name": Row(("name",), ("name",), 2),
-    "name_new": Row(("name",), ("name",), 2, "openmoji"),
-    "shapes": Row(("shapes", "relation", "corner", "odd"), (
-        "colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"), 4),
-    "count": Row(("count",), ("count", "count_all"), 3),
+    "name": Row(("thing",), ("name",), 2),
+    "name_new": Row(("thing",), ("name",), 2, "openmoji"),
+    "shapes": Row(("shapes", "shapes", "mixed", "corners", "odd", "things"), (
+        "colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd", "name"), 4),
+    "count": Row(("count",), ("count", "count", "count_all"), 3),
     "count_colour": Row(("count",), ("count_colour",), 3),
     "digits": Row(("digit",), ("digit",), 2),
-    "read": Row(("read",), ("read", "read_number", "read_price"), 2),
-    "read_new_fonts": Row(("read",), ("read", "read_number", "read_price"), 2, "fonts"),
-    "list": Row(("list",), ("list",), 2),
-    "exist": Row(("list",), ("exist",), 4),
+    "read": Row(("text", "text", "sign"), ("read", "read_number", "read_price"), 2),
+    "read_new_fonts": Row(("text", "text", "sign"), ("read", "read_number", "read_price"), 2, "fonts"),
+    "list": Row(ITEMS, ("list",), 2),
+    "exist": Row((*ITEMS, "thing"), ("exist",), 4),
     "print": Row(("print",), ("print",), 2, "test", LARGE),
-    "cannot_tell": Row(("list", "name"), ("cannot_absent", "cannot_know"), 4),
+    "cannot_tell": Row((*ITEMS, "thing"), ("cannot_absent", "cannot_know"), 4),
 }
-SEVERAL = ("same", "changed", "more", "nth", "which_shows")
+SEVERAL = ("same", "changed", "more", "nth", "which_shows", "more_all")
 ROWS = (*ONE, "several", "followup", "style", "phrasing_en", "phrasing_zh", "no_picture", "talk")
 TEXT_FIRST = 0.1  # of the questions stand before their picture
 TRIES = 40
@@ -102,14 +104,13 @@ class Maker:
             scenes = self.pair()
             return scenes, self.ask(scenes, SEVERAL, 3, made)
         if name == "followup":
-            scenes = self.pair() if rng.random() < 0.2 else (self.scene(ONE[rng.choice(("list", "shapes", "count"))]),)
-            talk = skills.converse(rng, scenes, "seen", turns=4, language=self.language(made // 3))
-            return scenes, talk and [talk._replace(turns=talk.turns[:n]) for n in range(2, len(talk.turns) + 1)]
+            scenes = self.pair() if rng.random() < 0.15 else (self.scene(ONE[rng.choice(("list", "shapes", "count"))]),)
+            return scenes, self.conversation(scenes, made)
         if name == "no_picture":
             talk = skills.ask(rng, (), "seen", kind="no_picture", language=self.language(made))
             return (), talk and [talk]
         # The rows about wording take every kind of question.
-        style = rng.choice(("short", "word")) if name == "style" else None
+        style = rng.choice(("short", "word")) if name == "style" else None  # any
         phrasing = "seen" if name == "style" else "unseen"
         if rng.random() < 0.15:
             scenes = self.pair()
@@ -117,14 +118,24 @@ class Maker:
         row = ONE[rng.choice([key for key in ONE if key not in ("name_new", "read_new_fonts", "print")])]
         return self.about(row._replace(each=4), made, phrasing, style)
 
+    def conversation(self, scenes, made):
+        """Every turn of a conversation but the first and small talk, each with what went before."""
+        language = self.language(made // 3)
+        for _ in range(TRIES):
+            talk = skills.converse(self.rng, scenes, "seen", turns=4, language=language)
+            if talk and len(talk.turns) > 2:
+                return [talk._replace(kind=f"turn {n}", turns=talk.turns[:n]) for n in range(2, len(talk.turns) + 1)
+                        if talk.turns[n - 1].answer not in LANGUAGES[language].talk.values()]
+        return []
+
     def scene(self, row):
         return skills.sample(self.rng, self.rng.choice(row.scenes), *self.size(row.sizes), self.assets, row.split)
 
-    def about(self, row, made, phrasing="seen", style=None):
+    def about(self, row, made, phrasing="seen", style="full"):
         scenes = (self.scene(row),)
         return scenes, self.ask(scenes, row.kinds, row.each, made, phrasing, style)
 
-    def ask(self, scenes, kinds, each, made, phrasing="seen", style=None):
+    def ask(self, scenes, kinds, each, made, phrasing="seen", style="full"):
         """Up to `each` dialogues, no two alike."""
         rng, result, seen = self.rng, [], set()
         for attempt in range(TRIES):
