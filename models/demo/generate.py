@@ -58,95 +58,101 @@ ONE = {
     "print": Row(("print",), ("print",), 2, "test", LARGE),
     "cannot_tell": Row((*ITEMS, "thing"), ("cannot_absent", "cannot_know"), 4),
 }
+# The set of scenes that a question about several pictures is for.
+SETS = {"same": "same", "changed": "changed", "more": "more", "more_all": "more", "nth": "nth", "which_shows": "nth"}
 SEVERAL = ("same", "changed", "more", "nth", "which_shows", "more_all")
+THREE = ("more", "more_all", "nth", "which_shows")
 ROWS = (*ONE, "several", "followup", "style", "phrasing_en", "phrasing_zh", "no_picture", "talk")
+# The rows about wording go through all kinds; a kind is of the first row that asks it.
+OWNER = {kind: row for row in reversed(ONE) for kind in ONE[row].kinds}
+EVERY = (*OWNER, *SEVERAL)
 TEXT_FIRST = 0.1  # of the questions stand before their picture
-TRIES = 40
+TRIES = 200
 
 
 class Maker:
     """Scenes and dialogues of one row."""
 
-    def __init__(self, name, seed, count, assets):
-        self.name, self.count, self.assets = name, count, assets
+    def __init__(self, name, seed, assets):
+        self.name, self.assets, self.batch = name, assets, 0
         self.rng = random.Random(f"evaluation/{seed}/{name}")
+        self.phrasing = "unseen" if name.startswith("phrasing_") else "seen"
 
-    def size(self, sizes=()):
-        rng = self.rng
-        return rng.choice(sizes or (ONE_TILE if rng.random() < 0.75 else GRIDS))
-
-    def pair(self):
-        """Two or three scenes; seldom one of them in a grid."""
-        sizes = [self.rng.choice(ONE_TILE) for _ in range(2 if self.rng.random() < 0.7 else 3)]
-        if self.rng.random() < 0.2:
-            sizes[0] = self.rng.choice(GRIDS)
-        return skills.sample_set(self.rng, tuple(sizes), self.assets, "test")[1]
-
-    def language(self, made):
-        """English and Chinese in turn, unless the row is of one."""
-        return self.name[-2:] if self.name.startswith("phrasing_") else ("en", "zh")[made % 2]
-
-    def batches(self):
-        """Yields (scenes, dialogues about them) until `count` questions are there."""
-        made = 0
-        while made < self.count:
-            scenes, dialogues = self.batch(made)
+    def batches(self, count):
+        """Yields (scenes, dialogues about them), `count` dialogues in all."""
+        while count > 0:
+            scenes, dialogues = self.make()
+            self.batch += 1
             if dialogues:
-                dialogues = dialogues[:self.count - made]
-                made += len(dialogues)
-                yield scenes, dialogues
+                yield scenes, dialogues[:count]
+                count -= len(dialogues)
 
-    def batch(self, made):
-        rng, name = self.rng, self.name
-        if name in ONE:
-            return self.about(ONE[name], made)
-        if name == "several":
-            scenes = self.pair()
-            return scenes, self.ask(scenes, SEVERAL, 3, made)
-        if name == "followup":
-            scenes = self.pair() if rng.random() < 0.15 else (self.scene(ONE[rng.choice(("list", "shapes", "count"))]),)
-            return scenes, self.conversation(scenes, made)
-        if name == "no_picture":
-            talk = skills.ask(rng, (), "seen", kind="no_picture", language=self.language(made))
-            return (), talk and [talk]
-        # The rows about wording take every kind of question.
-        style = rng.choice(("short", "word")) if name == "style" else None  # any
-        phrasing = "seen" if name == "style" else "unseen"
-        if rng.random() < 0.15:
-            scenes = self.pair()
-            return scenes, self.ask(scenes, SEVERAL, 3, made, phrasing, style)
-        row = ONE[rng.choice([key for key in ONE if key not in ("name_new", "read_new_fonts", "print")])]
-        return self.about(row._replace(each=4), made, phrasing, style)
+    def make(self):
+        if self.name in ONE:
+            row = ONE[self.name]
+            return self.about(row, row.kinds[self.batch % len(row.kinds)], row.each)
+        if self.name == "several":
+            return self.about(None, SEVERAL[self.batch % len(SEVERAL)], 3)
+        if self.name == "followup" or (self.phrasing == "unseen" and self.batch % 12 == 11):
+            return self.conversations()
+        if self.name == "no_picture":
+            return (), [skills.ask(self.rng, (), "seen", kind="no_picture", language=self.language(0), style="full")]
+        kind = EVERY[self.batch % len(EVERY)]
+        return self.about(ONE.get(OWNER.get(kind)), kind, 2 if self.name == "style" else 3)
 
-    def conversation(self, scenes, made):
-        """Every turn of a conversation but the first and small talk, each with what went before."""
-        language = self.language(made // 3)
+    def language(self, number):
+        """English and Chinese in turn, unless the row is of one."""
+        return self.name[-2:] if self.phrasing == "unseen" else ("en", "zh")[(self.batch + number) % 2]
+
+    def style(self):
+        """The style to answer in; None is any."""
+        return self.rng.choice(("short", "word")) if self.name == "style" else None if self.phrasing == "unseen" else "full"
+
+    def scenes(self, row, kind=None):
+        """One scene of a row, or two or three that `kind` is for, seldom one of those in a grid."""
+        rng = self.rng
+        if row:
+            size = rng.choice(row.sizes or (ONE_TILE if rng.random() < 0.75 else GRIDS))
+            return (skills.sample(rng, rng.choice(row.scenes), *size, self.assets, row.split),)
+        sizes = [rng.choice(ONE_TILE) for _ in range(3 if kind in THREE and rng.random() < 0.4 else 2)]
+        if rng.random() < 0.2:
+            sizes[0] = rng.choice(GRIDS)
+        return skills.sample_set(rng, tuple(sizes), self.assets, "test", SETS[kind])[1]
+
+    def about(self, row, kind, each):
+        """Scenes that can be asked about in `kind`, and up to `each` dialogues, no two alike."""
         for _ in range(TRIES):
-            talk = skills.converse(self.rng, scenes, "seen", turns=4, language=language)
-            if talk and len(talk.turns) > 2:
-                return [talk._replace(kind=f"turn {n}", turns=talk.turns[:n]) for n in range(2, len(talk.turns) + 1)
-                        if talk.turns[n - 1].answer not in LANGUAGES[language].talk.values()]
-        return []
-
-    def scene(self, row):
-        return skills.sample(self.rng, self.rng.choice(row.scenes), *self.size(row.sizes), self.assets, row.split)
-
-    def about(self, row, made, phrasing="seen", style="full"):
-        scenes = (self.scene(row),)
-        return scenes, self.ask(scenes, row.kinds, row.each, made, phrasing, style)
-
-    def ask(self, scenes, kinds, each, made, phrasing="seen", style="full"):
-        """Up to `each` dialogues, no two alike."""
-        rng, result, seen = self.rng, [], set()
-        for attempt in range(TRIES):
+            scenes = self.scenes(row, kind)
+            style = self.style()
+            first = self.ask(scenes, kind, 0, style) or (self.name == "style" and self.ask(scenes, kind, 0, "short"))
+            if first:
+                break
+        else:  # a kind that has no such style
+            return scenes, []
+        result = [first]
+        for _ in range(6 * each):
             if len(result) == each:
                 break
-            kind = kinds[(made + attempt) % len(kinds)]
-            dialogue = skills.ask(rng, scenes, phrasing, kind=kind, language=self.language(made + len(result)), style=style)
-            if dialogue and (style is None or dialogue.style == style) and dialogue.turns not in seen:
-                seen.add(dialogue.turns)
+            dialogue = self.ask(scenes, self.rng.choice(row.kinds if row else SEVERAL), len(result), self.style())
+            if dialogue and dialogue.turns not in [other.turns for other in result]:
                 result.append(dialogue)
-        return result
+        return scenes, result
+
+    def ask(self, scenes, kind, number, style):
+        return skills.ask(self.rng, scenes, self.phrasing, kind=kind, language=self.language(number), style=style)
+
+    def conversations(self):
+        """Conversations of two, three and four turns about the same scenes. Only the last turn is
+        sure to need the others, so it alone is asked."""
+        scenes = self.scenes(None, "nth") if self.rng.random() < 0.15 else self.scenes(ONE[self.rng.choice(("list", "shapes", "count"))])
+        result = []
+        for turns in (2, 3, 4):
+            for _ in range(TRIES // 4):
+                talk = skills.converse(self.rng, scenes, self.phrasing, turns=turns, language=self.language(0))
+                if talk and len(talk.turns) == turns:
+                    result.append(talk._replace(kind=f"turn {turns}"))
+                    break
+        return scenes, result
 
 
 def write_picture(scene, path, assets):
@@ -179,8 +185,8 @@ def questions(row, seed, count, out, assets):
             yield {"id": f"talk_{i:04d}", "row": row, "kind": "talk", "language": language, "style": "full", "tiles": [],
                    "messages": [{"role": "user", "content": [{"text": text}]}], "answer": list(answers)}
         return
-    maker, made = Maker(row, seed, count, assets), 0
-    for number, (scenes, dialogues) in enumerate(maker.batches()):
+    maker, made = Maker(row, seed, assets), 0
+    for number, (scenes, dialogues) in enumerate(maker.batches(count)):
         images = [write_picture(scene, out / f"{row}_{number:04d}{'abc'[i] if len(scenes) > 1 else ''}", assets) for i, scene in enumerate(scenes)]
         tiles = [tile_count(scene.width, scene.height) for scene in scenes]
         for dialogue in dialogues:
