@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 import evaluate
+import make_pictures
 import tiles
 import tokenizer
 
@@ -100,17 +101,6 @@ def sampled(questions, each):
     return [row[i * len(row) // min(each, len(row))] for row in rows.values() for i in range(min(each, len(row)))]
 
 
-def demo_questions(folder):
-    """Those of pictures/questions.json, with every turn of a conversation."""
-    for number, item in enumerate(json.loads((folder / "questions.json").read_text())):
-        turns, messages = item.get("turns", [item]), []
-        for i, turn in enumerate(turns):
-            images = [{"image": name} for name in item["images"]] if i == 0 else []
-            messages.append({"role": "user", "content": images + [{"text": turn["question"]}]})
-            yield {"id": f"{number}.{i}", "row": "demo", "messages": list(messages)}
-            messages.append({"role": "assistant", "content": [{"text": turn["expected"]}]})
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, default=HERE / "weights")
@@ -120,7 +110,7 @@ def main():
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     folder = args.questions or HERE / "pictures"
-    questions = evaluate.load(folder) if args.questions else list(demo_questions(folder))
+    questions = evaluate.load(folder) if args.questions else list(make_pictures.conversations(folder))
     if args.answers:
         about = json.loads(args.answers.open(encoding="utf-8").readline())["about"]
         if "float32" not in about["dtype"].lower():
