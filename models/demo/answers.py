@@ -309,7 +309,8 @@ class Chinese:
     def says_count(self, count, a):
         if not count:
             return f"没有{self.bare[a]}。", "没有。", "没有"
-        return f"有{self.numbers[count]}{self.measure[a]}{self.bare[a]}。", f"{self.numbers[count]}{self.measure[a]}。", self.numbers[count]
+        number = self.numbers[count]
+        return f"有{number}{self.measure[a]}{self.bare[a]}。", f"{number}{self.measure[a]}。", number
 
     def says_count_all(self, count):
         return f"一共有{self.numbers[count]}个东西。", f"{self.numbers[count]}个。", self.numbers[count]

@@ -101,36 +101,33 @@ def _cached(assets, key, make):
     return value
 
 
-def _make_canvas(sprite):
-    """A sprite on its texture, float32: colours times alpha, alpha 0..1, the
-    colours that fill the transparent part, and the distance in pixels to the
-    nearest edge of colour or outline."""
+def _canvas(sprite):
+    """A sprite on its texture, float32: colours times alpha and alpha 0..1, and,
+    coarsely, the colours that go on beyond its outline."""
     side = LEVELS[0]
-    canvas = np.zeros((side, side, 4), np.uint8)
-    if sprite.shape[0] != SPRITE:
+    if len(sprite) != SPRITE:
         sprite = cv2.resize(sprite, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)
-    at = (side - SPRITE) // 2
-    canvas[at:at + SPRITE, at:at + SPRITE] = sprite
-    alpha = canvas[..., 3:].astype(np.float32) / 255
-    colours = canvas[..., :3] * alpha
-    far = np.concatenate((colours, alpha), 2)
-    for _ in range(2):
-        far = cv2.blur(far, (31, 31))
-    mean = colours.sum((0, 1)) / max(1e-3, alpha.sum())
-    fill = (far[..., :3] + 1e-3 * mean) / (far[..., 3:] + 1e-3)
-    return colours, alpha, fill, _edges(colours + fill * (1 - alpha), canvas[..., 3])
+    pad = ((side - SPRITE) // 2,) * 4
+    sprite = cv2.copyMakeBorder(sprite, *pad, cv2.BORDER_CONSTANT).astype(np.float32)
+    sprite[..., 3] /= 255
+    sprite[..., :3] *= sprite[..., 3:]
+    far = cv2.resize(sprite, (22, 22), interpolation=cv2.INTER_AREA)
+    mean = np.array(cv2.mean(sprite), np.float32)
+    far = cv2.blur(cv2.blur(far, (5, 5)), (5, 5)) + 1e-3 * mean
+    return sprite, far[..., :3] / (far[..., 3:] + 1e-6)
 
 
 def _edges(colours, alpha):
-    """Distance to the nearest line that a draughtsman would ink, pixels."""
+    """Distance to the nearest line that a draughtsman would ink, pixels; a little more
+    to the lines inside, which are thinner for that."""
     inside = (alpha > 127).astype(np.uint8)
-    flat = cv2.bilateralFilter(colours.clip(0, 255).astype(np.uint8), 5, 40, 3)
-    inner = cv2.Canny(flat, 110, 260, L2gradient=True)
-    inner[cv2.erode(inside, np.ones((9, 9), np.uint8)) == 0] = 0
+    inner = cv2.Canny(cv2.medianBlur(colours, 3), 110, 260, L2gradient=True)
+    inner[cv2.erode(inside, np.ones((13, 13), np.uint8)) == 0] = 0
     inner = _without_specks(inner)
     rim = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
-    lines = ((inner > 0) | (rim > 0)).astype(np.uint8)
-    return cv2.distanceTransform(1 - lines, cv2.DIST_L2, 5)
+    inner, rim = (cv2.distanceTransform((lines == 0).astype(np.uint8), cv2.DIST_L2, 5) for lines in (inner, rim))
+    # Smoothed, so that the steps of the pixels do not show.
+    return (cv2.GaussianBlur(np.minimum(1.25 * np.minimum(inner, 99), rim), (0, 0), 1.0) - 0.5).clip(0)
 
 
 def _without_specks(lines, least=14):
@@ -145,14 +142,15 @@ def _sprite(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
     alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
-        colours, alpha, fill, edges = _make_canvas(assets.sprites[assets.sets[source]][name])
+        canvas, fill = _canvas(assets.sprites[source][name])
         levels = {}
         for side in LEVELS:
-            c, a, f = (m if side == len(m) else cv2.resize(m, (side, side), interpolation=cv2.INTER_AREA)
-                       for m in (colours, alpha, fill))
-            a = a.reshape(side, side, 1)
-            rgb = (c + 0.02 * f) / (a + 0.02)
-            levels[side] = rgb.round().clip(0, 255).astype(np.uint8), (a[..., 0] * 255).round().astype(np.uint8)
+            level = canvas if side == len(canvas) else cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+            alpha = level[..., 3:]
+            rgb = level[..., :3] + 0.02 * cv2.resize(fill, (side, side), interpolation=cv2.INTER_LINEAR)
+            rgb /= alpha + 0.02
+            levels[side] = cv2.convertScaleAbs(rgb), cv2.convertScaleAbs(alpha, alpha=255)
+        edges = _edges(*levels[LEVELS[0]])
         half = (cv2.resize(edges, (LEVELS[2], LEVELS[2]), interpolation=cv2.INTER_AREA) - 0.4).clip(0)
         return levels, {len(e): (e * 8).clip(0, 255).astype(np.uint8) for e in (edges, half)}
     return _cached(assets, ("sprite", source, name), make)
@@ -161,7 +159,7 @@ def _sprite(assets, source, name):
 def prepare(assets):
     """Makes the levels of all sprites now, to be shared by processes that are forked later."""
     for source, name in ((i, k) for i, s in enumerate(assets.sets) for k in range(len(world.THINGS))):
-        if assets.sprites[assets.sets[source]][name] is not None:
+        if assets.sprites[source][name] is not None:
             _sprite(assets, source, name)
 
 
@@ -206,7 +204,7 @@ def _dress(assets, source, name, side, look):
         lines = _outline(assets, source, name, side, look.outline)
         rgb = cv2.multiply(rgb, cv2.cvtColor(cv2.bitwise_not(lines), cv2.COLOR_GRAY2RGB), scale=1 / 255)
         rgb = cv2.add(rgb, cv2.cvtColor(cv2.multiply(lines, INK / 255), cv2.COLOR_GRAY2RGB))
-        alpha = cv2.max(alpha, lines)
+        alpha = np.maximum(alpha, lines)
     rgb = cv2.multiply(rgb, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     return cv2.merge((*cv2.split(rgb), alpha))
 
@@ -323,7 +321,7 @@ def _print(assets, item, room):
     for pen, (ink, x, y, _) in glyphs:
         x += pen - left + room
         part = mask[y - top:y - top + ink.shape[0], x:x + ink.shape[1]]
-        cv2.max(part, ink, dst=part)
+        np.maximum(part, ink, out=part)
     return mask, mask.shape[1] / 2, -top - cap / 2, finer
 
 

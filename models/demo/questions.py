@@ -11,7 +11,7 @@ from answers import LANGUAGES, OPPOSITE
 from sampling import SMALL
 from world import COLOUR_NAMES, SHAPES, THINGS
 
-TALK = tuple(LANGUAGES["en"].talk)
+TALK = tuple(k for k in LANGUAGES["en"].talk if all(k in language.templates["seen"] for language in LANGUAGES.values()))
 _THINGS = tuple(("thing", i, -1) for i in range(len(THINGS)))
 SHAPE_TERMS = tuple(("shape", i, -1) for i in range(len(SHAPES)))
 _COLOURED = tuple(("shape", i, c) for i in range(len(SHAPES)) for c in range(len(COLOUR_NAMES)))
@@ -273,10 +273,13 @@ def relation_yes_no(rng, f):
     pair = _plain_pair(rng, f)
     if not pair:
         return None
-    a, _, first, second, side = pair
+    a, b, first, second, side = pair
     asked = side
     if rng.random() < 0.5:
-        asked = OPPOSITE[side] if rng.random() < 0.7 else rng.choice([s for s in range(4) if s != side])
+        asked = OPPOSITE[side]
+        if rng.random() < 0.3:  # across, where that is not half true
+            across = a.y - b.y if side < 2 else a.x - b.x
+            asked = (2 if side < 2 else 0) + (across < 0)
     return Found("relation_yes_no", "relation_yes_no", {"a": first, "b": second, "side": asked}, "says_relation_yes_no",
                  (asked == side, first, second, side), it=a, called=first)
 
@@ -554,13 +557,13 @@ def no_picture(rng, f):
     return Found("no_picture", key, slots, "says_no_picture", ())
 
 
-MAKERS = {"name": name, "list": list_, "groups": groups, "exist": exist, "colour": colour, "shape": shape, "size_most": size_most, "size_compare": size_compare,
-           "relation": relation, "relation_yes_no": relation_yes_no, "neighbour": neighbour, "corner": corner, "corner_of": corner_of,
-           "odd": odd, "count": count, "count_all": count_all, "count_colour": count_colour, "digit": digit, "read": read,
-           "read_number": read_number, "read_price": read_price, "print": print_, "cannot_absent": cannot_absent, "cannot_know": cannot_know,
-           "talk": talk, "same": same, "changed": changed, "more": more, "more_all": more_all, "nth": nth, "which_shows": which_shows,
-           "no_picture": no_picture}
+MAKERS = {"name": name, "list": list_, "groups": groups, "exist": exist, "colour": colour, "shape": shape, "size_most": size_most,
+          "size_compare": size_compare, "relation": relation, "relation_yes_no": relation_yes_no, "neighbour": neighbour,
+          "corner": corner, "corner_of": corner_of, "odd": odd, "count": count, "count_all": count_all,
+          "count_colour": count_colour, "digit": digit, "read": read, "read_number": read_number, "read_price": read_price,
+          "print": print_, "cannot_absent": cannot_absent, "cannot_know": cannot_know, "talk": talk, "same": same,
+          "changed": changed, "more": more, "more_all": more_all, "nth": nth, "which_shows": which_shows, "no_picture": no_picture}
 MAKERS.update(dict.fromkeys(TALK, talk))
 _PICTURE_KEYS = ("name", "name", "list", "list", "exist", "colour", "shape", "largest", "smallest", "larger", "smaller", "relation",
-                 "relation_yes_no", "neighbour", "corner", "corner_of", "odd", "count", "count", "count_all", "count_colour", "digit", "read",
-                 "read_number", "read_price", "print", "cannot_know", "same", "changed", "more", "more_all", "nth", "which_shows")
+                 "relation_yes_no", "neighbour", "corner", "corner_of", "odd", "count", "count", "count_all", "count_colour", "digit",
+                 "read", "read_number", "read_price", "print", "cannot_know", "same", "changed", "more", "more_all", "nth", "which_shows")

@@ -137,6 +137,8 @@ def _background(rng, away, quiet=False):
         pattern = rng.choice(("stripes", "checks", "dots", "rings", "lines"))
         step = rng.uniform(8, 18 if quiet else 30) * (1 if luma(start) < 128 else -1)
         ink = tuple([min(255.0, max(0.0, v + step + 16 * random() - 8)) for v in start])
+        if not all([_far(ink, c, 0.8 * least) for c, least in away]):
+            pattern = ""
         period = math.exp(rng.uniform(2.5, 4.6))
     return Background(start, end, 6.283 * random(), clouds, grain, pattern, ink, period)
 
@@ -247,7 +249,7 @@ class _Painter:
             if look is None or self.varied:
                 look = self.looks[name] = _thing_look(rng, self.kit, name)
                 edge = self.kit.edge(look.source, name)
-                self.away.append((tuple([v * look.brightness for v in edge]), 28))
+                self.away.append((tuple([v * look.brightness for v in edge]), 40))
             return Item("thing", name, -1, x, y, size, _thing_angle(rng) if angle is None else angle, (0, 0, 0), "", look)
         rgb = self.colours.get(colour)
         if rgb is None or rng.random() < 0.15:
@@ -503,8 +505,9 @@ def word(rng, kit):
     if rng.random() < kit.random_letters:
         while True:
             text = "".join(rng.choices(_LETTERS, k=rng.randint(2, 8)))
-            if len(text) > 2 or not set(text) <= _SAME_IN_BOTH_CASES:
-                return _cased(rng, text)
+            if len(text) == 2 and set(text) <= _SAME_IN_BOTH_CASES:
+                continue
+            return text.upper() if text[0] in "il" else _cased(rng, text)  # "Iwe" and "lwe" would look alike
     return _cased(rng, rng.choice(kit.words))
 
 
@@ -590,15 +593,15 @@ def sign(rng, width, height, kit):
 
 
 def print_(rng, width, height, kit):
-    high = max(11.0, min(20.0, SMALL * max(width, height) / 448))
+    high = max(11.0, min(20.0, (SMALL - 2) * max(width, height) / 448))
     keys = _different(rng, kit, rng.choice((0, 1, 2, 3)), 0.6)
     return _text_among(rng, width, height, kit, 11.0, high, 0.5 * width, keys, 0.2, 0.45)
 
 
-SMALL = 9  # small print has capitals of at most so many pixels in a single tile
+SMALL = 9  # small print has capitals of less than about so many pixels in a single tile, other print of more
 
-_SAMPLERS = {"thing": thing, "things": things, "shapes": shapes, "mixed": mixed, "count": count, "odd": odd, "corners": corners, "digit": digit,
-             "text": text, "sign": sign, "print": print_}
+_SAMPLERS = {"thing": thing, "things": things, "shapes": shapes, "mixed": mixed, "count": count, "odd": odd, "corners": corners,
+             "digit": digit, "text": text, "sign": sign, "print": print_}
 
 
 def _public(sampler):

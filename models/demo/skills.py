@@ -31,18 +31,28 @@ class Dialogue(NamedTuple):
 # Weights of the kinds, for one picture and for several. A kind that does not
 # fit the picture is drawn again.
 ONE = {
-    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 8, "size_compare": 7, "relation": 12, "relation_yes_no": 9,
-    "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 18, "digit": 90, "read": 70,
-    "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
+    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 8, "size_compare": 7, "relation": 12,
+    "relation_yes_no": 9, "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 18,
+    "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
 SEVERAL = {"same": 40, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
-KINDS = dict.fromkeys(("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"), "shapes")
-KINDS.update(dict.fromkeys(("name", "list", "exist", "count_colour", "print", "no_picture"), ""))
-KINDS = {kind: row or kind for kind, row in KINDS.items()}
-KINDS.update({"count": "count", "groups": "count", "count_all": "count", "digit": "digits", "read": "read", "read_number": "read", "read_price": "read",
-              "cannot_absent": "cannot_tell", "cannot_know": "cannot_tell", "same": "several", "changed": "several", "more": "several",
-              "more_all": "several", "nth": "several", "which_shows": "several", "followup": "followup"})
-KINDS.update(dict.fromkeys(TALK, "talk"))
+_ROWS = {
+    "name": ("name",),
+    "shapes": ("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"),
+    "count": ("count", "count_all", "groups"),
+    "count_colour": ("count_colour",),
+    "digits": ("digit",),
+    "read": ("read", "read_number", "read_price"),
+    "list": ("list",),
+    "exist": ("exist",),
+    "print": ("print",),
+    "several": ("same", "changed", "more", "more_all", "nth", "which_shows"),
+    "followup": ("followup",),
+    "cannot_tell": ("cannot_absent", "cannot_know"),
+    "talk": TALK,
+    "no_picture": ("no_picture",)}
+KINDS = {kind: row for row, kinds in _ROWS.items() for kind in kinds}  # the row "style" is for short answers of any of _STYLED
 _STYLED = {"name", "shapes", "exist", "several"}  # rows whose short answers count in the row "style"
+
 
 # ---- Putting it into words --------------------------------------------------
 
@@ -94,7 +104,6 @@ def _dialogue(rng, language, phrasing, found, style):
     explicit = style == "full" and answers[1] is not None and rng.random() < 0.07
     question = _put(rng, language, phrasing, found, style, explicit)
     return Dialogue(found.kind, _row(found.kind, style, found), language.name, style, (Turn(question, answer, found.spelled),))
-
 
 
 class _Pick:
@@ -187,7 +196,8 @@ def ask(rng, scenes, phrasing="seen", kind=None, language=None, style=None):
     elif not scenes or kind in ("talk", "no_picture"):
         if kind not in (None, "talk", "no_picture"):
             return None
-        found = questions.no_picture(rng, None) if kind == "no_picture" or (kind is None and rng.random() < 0.3) else questions.talk(rng, None)
+        talks = kind == "talk" or (kind is None and rng.random() < 0.7)
+        found = (questions.talk if talks else questions.no_picture)(rng, None)
     else:
         facts = [questions.facts_of(s) for s in scenes]
         if kind is not None and (kind in SEVERAL) != (len(scenes) > 1):
@@ -219,9 +229,10 @@ def _follow_ups(rng, fs, last):
     if it is not None and called[0] != "colour" and kind not in ("name", "count_all"):
         if called[0] == "shape" and called[2] < 0 and kind != "colour" and _bare(it, f):
             options.append((5, lambda: questions.ask_colour(it, "then_colour")._replace(slots={"a": called})))
-        if kind != "relation" or len(f.items) > 2:
+        if f.terms.get(called) == 1 and (kind != "relation" or len(f.items) > 2):
             options.append((3, lambda: _where(rng, f, last)))
-    if it is not None and it.kind == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") and _bare(it, f):
+    if it is not None and called[0] == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") \
+            and _bare(it, f):
         options.append((1, lambda: questions.ask_colour(it, "then_colour")._replace(slots={})))
     if kind in ("exist", "name", "list", "count"):
         options.append((3 if kind == "exist" else 0.7, lambda: _other_exist(rng, f, called)))
@@ -324,6 +335,15 @@ def _follow(rng, facts, last):
     return None
 
 
+def _fresh(rng, facts, last):
+    """A question that stands by itself and has not just been asked."""
+    for _ in range(4):
+        found = _find(rng, facts, opening=True)
+        if found is None or last is None or (found.says, found.args) != (last.says, last.args):
+            break
+    return found
+
+
 def converse(rng, scenes, phrasing="seen", turns=4, language=None):
     """A conversation of two to `turns` turns, whose last question needs the
     history; None where none was found."""
@@ -333,31 +353,28 @@ def converse(rng, scenes, phrasing="seen", turns=4, language=None):
     facts = [questions.facts_of(s) for s in scenes]
     wanted = rng.randint(2, turns)
     for _ in range(6):
-        said, last, style = [], None, "full"
+        said, last, style, fresh = [], None, "full", False
         while len(said) < wanted:
             left = wanted - len(said)
             found = turn = None
             if last is None or (left > 1 and rng.random() < 0.2):
-                found = _find(rng, facts, opening=True)
-                if found is None:
-                    break
+                found = _fresh(rng, facts, last)
             elif left > 1 and rng.random() < 0.1:
                 key = rng.choice(("talk_thanks", "talk_ok", "talk_praise", "talk_able", "talk_hello"))
-                turn = Turn(_put(rng, words, phrasing, Found(key, key, {}, "talk", ())), words.talk[key])
+                turn, fresh = Turn(_put(rng, words, phrasing, Found(key, key, {}, "talk", ())), words.talk[key]), False
             else:
-                if left == 1 and rng.random() < 0.12:
+                restyle = left == 1 and fresh  # only of what was just said
+                if not restyle or rng.random() > 0.12:
+                    found = _follow(rng, facts, last)
+                if found is None and restyle:
                     turn, style = _restyled(rng, words, phrasing, last) or (None, style)
-                found = None if turn else _follow(rng, facts, last)
-                if found is None and turn is None:
-                    if left == 1:
-                        break
-                    found = _find(rng, facts, opening=True)
-                    if found is None:
-                        break
+                if found is None and left > 1:
+                    found = _fresh(rng, facts, last)
             if found:
-                question = _put(rng, words, phrasing, found)
-                turn = Turn(question, _say(words, found)[0], found.spelled)
+                turn, fresh = Turn(_put(rng, words, phrasing, found), _say(words, found)[0], found.spelled), True
                 last = found
+            if turn is None:
+                break
             said.append(turn)
         if len(said) == wanted:
             return Dialogue("followup", "followup", words.name, style, tuple(said))
