@@ -44,8 +44,10 @@ TARGETS = {"name": 97, "name_new": 60, "shapes": 97, "count": 92, "count_colour"
 # ---- Who answers ------------------------------------------------------------
 
 class TorchBackend:
-    """Answers with model.py, from the files of a model directory. Questions
-    about the same pictures share what their prompts begin with."""
+    """Answers with model.py, from the files of a model directory; many
+    questions at a time."""
+
+    together = 32  # questions at a time
 
     def __init__(self, directory, device, dtype):
         import torch
@@ -58,76 +60,70 @@ class TorchBackend:
     def about(self):
         return {"backend": "torch", "dtype": str(self.dtype).split(".")[1]}
 
-    def _encode(self, path, max_tiles):
+    def ask(self, questions, folder, max_tiles):
         import torch
         import tiles
         from PIL import Image
-        cut = tiles.normalise(tiles.cut(Image.open(path), max_tiles or tiles.MAX_TILES)).to(self.device, self.dtype)
-        return torch.cat([self.model.encode(part) for part in cut.split(4)]).flatten(0, 1)
-
-    def prompt(self, messages, visual):
-        """Ids of the prompt; `visual` tells how many tokens a picture has."""
-        return self.tokenizer.prompt([(message["role"], [len(visual[part["image"]]) // 256 if "image" in part else part["text"]
-                                                         for part in message["content"]]) for message in messages])
-
-    def ask(self, questions, folder, max_tiles):
-        import torch
+        cuts = {name: tiles.cut(Image.open(folder / name), max_tiles or tiles.MAX_TILES) for q in questions for name in pictures(q)}
+        prompts = [self.tokenizer.prompt([(message["role"], [len(cuts[part["image"]]) if "image" in part else part["text"] for part in message["content"]])
+                                          for message in question["messages"]]) for question in questions]
         with self.lock, torch.inference_mode():
-            names = [part["image"] for message in questions[0]["messages"] for part in message["content"] if "image" in part]
-            visual = {name: self._encode(folder / name, max_tiles) for name in dict.fromkeys(names)}
-            rows = torch.cat([visual[name] for name in names]) if names else None
-            heads = {}
-            for question in questions:
-                ids = self.prompt(question["messages"], visual)
-                done = len(ids) - ids[::-1].index(self.tokenizer.image) if names else 0
-                head = tuple(ids[:done])  # to the last picture's end
-                if head not in heads:
-                    heads[head] = [Shared() for _ in self.model.language_model.model.layers]
-                    if head:
-                        self._run(head, 0, rows, heads[head])
-                yield self._answer(ids, done, [cache.copy() for cache in heads[head]])
+            visual = {name: torch.cat([self.model.encode(tiles.normalise(part.to(self.device)).to(self.dtype)) for part in cut.split(4)]).flatten(0, 1)
+                      for name, cut in cuts.items()}
+            embedded = []
+            for question, ids in zip(questions, prompts):
+                seen = [visual[name] for name in pictures(question)]
+                embedded.append(self.model.embed(torch.tensor(ids, device=self.device), self.tokenizer.image, torch.cat(seen) if seen else None))
+            answers = self._generate(embedded)
+        return [(self.tokenizer.decode(ids), ids) for ids in answers]
 
-    def _run(self, ids, position, visual, caches):
+    def _generate(self, prompts):
+        """Greedy answers to embedded prompts, without their ends. Shorter ones are
+        filled up behind, which what comes before them never sees."""
         import torch
-        x = self.model.embed(torch.tensor(ids, device=self.device), self.tokenizer.image, visual)[None]
-        positions = torch.arange(position, position + len(ids), device=self.device)[None]
-        return self.model.language_model.model(x, positions, caches)[:, -1]
-
-    def _answer(self, ids, done, caches):
-        tokens, stop, ahead = [], (self.tokenizer.end, self.tokenizer.pad), ids[done:]
-        while len(tokens) < LONGEST:
-            hidden = self._run(ahead, done, None, caches)
-            done += len(ahead)
-            token = int(self.model.language_model.lm_head(hidden).argmax())
-            if token in stop:
+        count, longest = len(prompts), max(map(len, prompts))
+        lengths = torch.tensor([len(x) for x in prompts], device=self.device)
+        seen = torch.arange(longest, device=self.device)[None] < lengths[:, None]
+        caches = [Batch() for _ in self.model.language_model.model.layers]
+        decoder, head = self.model.language_model.model, self.model.language_model.lm_head
+        x = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
+        hidden = decoder(x, torch.arange(longest, device=self.device).expand(count, -1), caches)
+        hidden = hidden[torch.arange(count, device=self.device), lengths - 1]
+        answers, open_rows, stop = [[] for _ in prompts], set(range(count)), (self.tokenizer.end, self.tokenizer.pad)
+        for step in range(LONGEST):
+            tokens = head(hidden).argmax(-1)
+            for row, token in enumerate(tokens.tolist()):
+                if token in stop:
+                    open_rows.discard(row)
+                elif row in open_rows:
+                    answers[row].append(token)
+            if not open_rows:
                 break
-            tokens.append(token)
-            ahead = [token]
-        return self.tokenizer.decode(tokens), tokens
+            seen = torch.cat((seen, torch.ones_like(seen[:, :1])), 1)
+            for cache in caches:
+                cache.seen = seen[:, None, None]
+            hidden = decoder(decoder.embed_tokens(tokens[:, None]), (lengths + step)[:, None], caches)[:, 0]
+        return answers
 
     def close(self):
         pass
 
 
-class Shared:
-    """Keys and values of one layer that several continuations start from."""
+class Batch:
+    """Keys and values of one layer for several prompts; `seen` tells which of
+    them a new token attends to."""
 
-    def __init__(self, k=None, v=None):
-        self.k, self.v = k, v
-
-    def copy(self):
-        return Shared(self.k, self.v)
+    def __init__(self):
+        self.k = self.v = self.seen = None
 
     def __call__(self, q, k, v):
         import torch
         import model
-        first, new = self.k is None, q.shape[2]
-        self.k, self.v = (k, v) if first else (torch.cat((self.k, k), 2), torch.cat((self.v, v), 2))
-        if first or new == 1:
-            return model.grouped(q, self.k, self.v, is_causal=first)
-        total = self.k.shape[2]
-        mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
-        return model.grouped(q, self.k, self.v, attn_mask=mask)
+        if self.k is None:
+            self.k, self.v = k, v
+            return model.grouped(q, k, v, is_causal=True)
+        self.k, self.v = torch.cat((self.k, k), 2), torch.cat((self.v, v), 2)
+        return model.grouped(q, self.k, self.v, attn_mask=self.seen)
 
 
 class GatewayBackend:
@@ -257,11 +253,15 @@ def report(questions, answers):
 
 
 def as_table(rows, false_cannot):
-    lines = ["| row | right | 95 % | asked | en | zh | one tile | grid | wanted |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["| row | right | wanted | 95 % | asked | en | zh | one tile | grid | weakest kind |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
     for name, row in rows.items():
         low, high = wilson(row["all"].right, row["all"].asked)
         wanted = "<= 10" if name == "print_one_tile" else TARGETS.get(name, "")
-        lines.append(f"| {name} | {row['all']} % | {low:.1f}..{high:.1f} | {row['all'].asked} | {row['en']} | {row['zh']} | {row['one tile']} | {row['grid']} | {wanted} |")
+        kinds = [(tally.right / tally.asked, key[5:], tally) for key, tally in row.items() if key.startswith("kind ") and tally.asked > 9]
+        weakest = f"{min(kinds)[1]} {min(kinds)[2]}" if len(kinds) > 1 else ""
+        lines.append(f"| {name} | {row['all']} % | {wanted} | {low:.1f}..{high:.1f} | {row['all'].asked} | {row['en']} | {row['zh']} | "
+                     f"{row['one tile']} | {row['grid']} | {weakest} |")
     if false_cannot.asked:
         lines += ["", f"\"I cannot tell\" where the picture tells: {false_cannot} % of {false_cannot.asked} (wanted: <= 3 %)."]
     return "\n".join(lines)
@@ -288,10 +288,20 @@ def pictures(question):
     return [part["image"] for message in question["messages"] for part in message["content"] if "image" in part]
 
 
-def groups(questions):
-    """Questions about the same pictures, which one after another come cheaper."""
-    key = lambda q: (q["row"], pictures(q)) if pictures(q) else (q["row"], q["id"])
-    return [list(group) for _, group in itertools.groupby(questions, key)]
+def groups(questions, least=1):
+    """Questions about the same pictures, which one after another come cheaper;
+    as many such groups as hold `least` questions, those of like size together."""
+    key = lambda q: (q["row"], pictures(q) or q["id"])
+    single = [list(group) for _, group in itertools.groupby(questions, key)]
+    if least > 1:
+        single.sort(key=lambda group: (group[0].get("max_tiles", 0), sum(group[0]["tiles"])))
+    result = []
+    for group in single:
+        if result and len(result[-1]) < least and result[-1][0].get("max_tiles", 0) == group[0].get("max_tiles", 0):
+            result[-1] += group
+        else:
+            result.append(group)
+    return result
 
 
 class Progress:
@@ -304,7 +314,8 @@ class Progress:
 
     @staticmethod
     def cost(group):
-        return sum(group[0]["tiles"]) + 0.5 * len(group)
+        seen = {str(pictures(question)): sum(question["tiles"]) for question in group}
+        return sum(seen.values()) + 0.5 * len(group)
 
     def add(self, group, good):
         with self.lock:
@@ -321,7 +332,7 @@ class Progress:
 
 def ask_all(backend, questions, folder, answers, path, concurrency):
     """Adds to `answers`, and to the file at `path`, what is not there yet."""
-    todo = groups([q for q in questions if q["id"] not in answers])
+    todo = groups([q for q in questions if q["id"] not in answers], backend.together)
     progress, lock = Progress(todo), threading.Lock()
     with open(path, "a", buffering=1, encoding="utf-8") as file:
         def work(group):
