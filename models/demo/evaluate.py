@@ -130,6 +130,8 @@ class GatewayBackend:
     """Asks Tandem's public gRPC service; starts the three services first where
     no address is given."""
 
+    together = 1
+
     def __init__(self, target, programs, directory, dtype, device="cpu"):
         self.folder, self.services = tempfile.TemporaryDirectory(), []
         try:
