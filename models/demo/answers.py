@@ -211,7 +211,6 @@ class English:
         "talk_praise": "Thank you! I am glad that I could help.",
         "talk_insult": "I am sorry. I am only a small model.",
         "talk_offtopic": "I am a small demo model. I can only talk about simple pictures.",
-        "talk_sorry": "No problem!",
         "talk_ok": "Good. What else would you like to know?",
     }
 
@@ -395,7 +394,6 @@ class Chinese:
         "talk_praise": "谢谢！很高兴能帮上忙。",
         "talk_insult": "对不起，我只是一个小模型。",
         "talk_offtopic": "我是一个小演示模型，只会聊简单的图片。",
-        "talk_sorry": "没关系！",
         "talk_ok": "好的，还想知道什么？",
     }
 

@@ -1,28 +1,40 @@
-"""What one training step sees: scenes to draw and token sequences about them.
+"""What one training step sees: pictures and token sequences about them.
 
-Several dialogues share one picture: a sequence is a prefix that ends with the
-picture, and branches that each see the prefix and themselves, at the positions
-they would have alone. So every branch is exactly one conversation.
+Several conversations share one picture: a sequence is a prefix that ends with
+the picture, and branches that each see the prefix and themselves, at the
+positions they would have alone. So every branch is exactly one conversation.
 """
 
 import random
 
 import numpy as np
 import torch
+from PIL import Image
 
-import dialogues
-import scenes
-from tiles import TILE, tile_count
+import assets
+import painter
+import sampling
+import skills
+from tiles import TILE, choose_grid, tile_count
 from tokenizer import SYSTEM
 
+WINDOW = 224
 OTHER_SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a vision-language model.", "You describe pictures.",
-                 "Be kind and short.", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "")
+                 "Be kind and short.", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "", "你是一个有用的助手。")
 
-# Sizes that stay one tile, and sizes that become a grid with a thumbnail.
-ONE_TILE = ((448, 448),) * 5 + ((300, 300), (256, 256), (512, 512), (600, 600), (400, 380), (500, 480), (224, 224), (350, 370))
-GRIDS = ((640, 480),) * 5 + ((480, 640), (800, 600), (512, 384), (320, 240), (896, 448), (448, 896), (640, 640), (800, 800), (1000, 1000),
-                             (640, 360), (1280, 720), (360, 640), (300, 200), (200, 300), (600, 400), (900, 300), (800, 400), (1024, 768),
-                             (500, 400), (400, 500), (720, 540), (1200, 300), (640, 427), (700, 500), (1100, 500))
+# Sizes that stay one tile, sizes that would be a grid but are squeezed into one
+# (`max_tiles` 1), and sizes that become a grid with a thumbnail.
+ONE_TILE = ((448, 448),) * 20 + ((300, 300), (512, 512), (600, 600), (400, 380), (500, 480), (256, 256), (350, 370), (620, 610))
+SQUEEZED = ((640, 480), (480, 640), (800, 600), (640, 360), (448, 896), (896, 448), (600, 400), (720, 540))
+GRIDS = ((896, 448), (448, 896), (1344, 896), (896, 896), (1792, 1344), (640, 480), (800, 600), (480, 640), (512, 384), (896, 448), (448, 896), (640, 640), (896, 896), (600, 400), (400, 600),
+         (800, 400), (1024, 768), (720, 540), (640, 360), (1280, 720), (900, 300), (672, 448))
+PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344, 1792)) * 3 + ( (1000, 1000), (1200, 800), (1024, 768), (1600, 1200),
+         (1792, 896), (1000, 700), (1280, 960))
+
+# How often each kind of scene is drawn.
+SCENES = {"thing": 14, "things": 16, "shapes": 10, "mixed": 8, "count": 13, "odd": 5, "corners": 6, "digit": 5, "text": 20, "sign": 6}
+SETS, NOTHING = 0.16, 0.03  # part of the samples that have several pictures, or none
+FOLLOW_UPS = 0.22           # part of the branches that are conversations
 
 
 class Sample:
@@ -42,126 +54,178 @@ def _system(rng, tokenizer):
     return tokenizer.message("system", [text])
 
 
-def _branch(tokenizer, dialogue, head):
+def _branch(tokenizer, dialogue, head, asked=False):
     """Ids and flags of a dialogue whose first question follows `head`, text
-    that opens the user's turn."""
+    that opens the user's turn, or was `asked` before the pictures."""
     start, end, feed = tokenizer.start, tokenizer.end, list(tokenizer.encode("\n"))
     assistant = [start, *tokenizer.encode("assistant\n")]
     ids, flags = [], []
-    for i, (question, answer) in enumerate(dialogue.turns):
-        opening = tokenizer.encode(head + question) if i == 0 else [*feed, start, *tokenizer.encode("user\n" + question)]
+    last = len(dialogue.turns) - 1
+    for i, turn in enumerate(dialogue.turns):
+        if i == 0:
+            opening = tokenizer.encode(head + ("" if asked else turn.question))
+        else:
+            opening = [*feed, start, *tokenizer.encode("user\n" + turn.question)]
         opening = [*opening, end, *feed, *assistant]
-        said = [*tokenizer.encode(answer), end]
+        # In a history the server has spelled nothing: it knows only the text.
+        said = [*(tokenizer.answer(turn.answer, turn.spelled) if i == last else tokenizer.encode(turn.answer)), end]
         ids += opening + said
-        flags += [False] * len(opening) + [True] * len(said)
-    return dialogue.kind, ids, flags
+        flags += [False] * len(opening) + [i == last or not turn.spelled.isalpha()] * len(said)
+    return f"{dialogue.row}: {dialogue.kind}", ids, flags
 
 
-def _fill(rng, tokenizer, make, head, room):
-    """Branches until `room` tokens are full."""
-    branches = []
-    while True:
-        branch = _branch(tokenizer, make(), head)
-        if len(branch[1]) > room:
-            if branches:
-                return branches
-            continue
-        room -= len(branch[1])
-        branches.append(branch)
+class Talk:
+    """Makes branches of a phase: `split` and `phrasing` of what is asked."""
+
+    def __init__(self, rng, tokenizer, pack, split, phrasing, room, per_tile, small):
+        self.rng, self.tokenizer, self.pack, self.split, self.phrasing = rng, tokenizer, pack, split, phrasing
+        self.room, self.per_tile, self.small = room, per_tile, small
+
+    def dialogue(self, pictures, several_turns=True):
+        rng = self.rng
+        while True:
+            if pictures and several_turns and rng.random() < FOLLOW_UPS:
+                made = skills.converse(rng, pictures, self.phrasing, rng.choice((2, 2, 3, 4)))
+            else:
+                made = skills.ask(rng, pictures, self.phrasing)
+            if made:
+                return made
+
+    def fill(self, pictures, head, most=16):
+        """Branches until `room` tokens are full."""
+        branches, room = [], self.room
+        while len(branches) < most:
+            branch = _branch(self.tokenizer, self.dialogue(pictures), head)
+            if len(branch[1]) > room:
+                if branches:
+                    break
+                continue
+            room -= len(branch[1])
+            branches.append(branch)
+        return branches
+
+    def image(self, scene, squeezed):
+        tiles = 1 if self.small or squeezed else tile_count(scene.width, scene.height)
+        t = self.tokenizer
+        return [t.image_start] + [t.image] * (self.per_tile * tiles) + [t.image_end]
+
+    def sample(self, pictures, squeezed=False):
+        rng, t = self.rng, self.tokenizer
+        opening = [*_system(rng, t), t.start]
+        if not pictures:
+            return Sample((), opening, self.fill((), "user\n", 6))
+        images = [self.image(scene, squeezed) for scene in pictures]
+        feed = list(t.encode("\n"))
+        layout = rng.random()
+        if layout < 0.1:  # the question stands before the pictures
+            dialogue = self.dialogue(pictures)
+            while (branch := _branch(t, dialogue, "\n", asked=True)) and len(branch[1]) > self.room:
+                dialogue = self.dialogue(pictures)
+            prefix = opening + list(t.encode("user\n" + dialogue.turns[0].question + "\n"))
+            for image in images:
+                prefix += image + (feed if image is not images[-1] else [])
+            return Sample(pictures, prefix, [branch])
+        prefix = opening + list(t.encode("user\n"))
+        if len(pictures) == 1:
+            return Sample(pictures, prefix + images[0], self.fill(pictures, "\n"))
+        if layout < 0.2 and len(pictures) == 2:  # the second picture comes in a later turn
+            first = _branch(t, self.dialogue(pictures[:1], False), "\n")[1]
+            prefix += [*images[0], *first, *feed, t.start, *t.encode("user\n"), *images[1]]
+            return Sample(pictures, prefix, self.fill(pictures, "\n"))
+        if layout < 0.3:
+            prefix = opening + list(t.encode("user\nImage-1: ")) + images[0]
+            for i, image in enumerate(images[1:]):
+                prefix += [*t.encode(f"\nImage-{i + 2}: "), *image]
+            return Sample(pictures, prefix, self.fill(pictures, "\n"))
+        prefix += images[0]
+        for image in images[1:]:
+            prefix += feed + image
+        return Sample(pictures, prefix, self.fill(pictures, "\n"))
 
 
-def _image(tokenizer, count):
-    return [tokenizer.image_start] + [tokenizer.image] * count + [tokenizer.image_end]
+def _scene(rng, pack, split, size, mix):
+    return skills.sample(rng, rng.choices(list(mix), list(mix.values()))[0], *size, pack, split)
 
 
-# Below, `rng` chooses the scenes and `talk` what is said about them.
-
-def one_picture(rng, talk, tokenizer, size, room, per_tile, tiles=None, mix=dialogues.ONE_PICTURE):
-    scene = scenes.sample_scene(rng, *size)
-    rng = talk
-    image = _image(tokenizer, per_tile * (tiles or tile_count(*size)))
-    opening = [*_system(rng, tokenizer), tokenizer.start]
-    if rng.random() < 0.12:  # the question stands before the picture
-        dialogue = dialogues.about_one(rng, scene, mix)
-        (question, answer), *more = dialogue.turns
-        prefix = opening + [*tokenizer.encode("user\n" + question), *image]
-        rest = dialogues.Dialogue(dialogue.kind, (("", answer), *more))
-        return Sample([scene], prefix, [_branch(tokenizer, rest, "\n")])
-    prefix = opening + [*tokenizer.encode("user\n"), *image]
-    return Sample([scene], prefix, _fill(rng, tokenizer, lambda: dialogues.about_one(rng, scene, mix), "\n", room))
-
-
-def two_pictures(rng, talk, tokenizer, sizes, room, per_tile, tiles=None):
-    pair = scenes.sample_pair(rng, sizes)
-    rng = talk
-    images = [_image(tokenizer, per_tile * (tiles or tile_count(*size))) for size in sizes]
-    opening = [*_system(rng, tokenizer), tokenizer.start]
-    layout = rng.random()
-    make = lambda: dialogues.about_two(rng, pair)
-    if layout < 0.2:  # the second picture comes in a later turn
-        dialogue = dialogues.about_one(rng, pair[0])
-        first = _branch(tokenizer, dialogues.Dialogue(dialogue.kind, dialogue.turns[:1]), "\n")[1]
-        prefix = opening + [*tokenizer.encode("user\n"), *images[0], *first, *tokenizer.encode("\n"), tokenizer.start,
-                            *tokenizer.encode("user\n"), *images[1]]
-        make = lambda: dialogues.about_one(rng, pair[1]) if rng.random() < 0.6 else dialogues.about_two(rng, pair)
-    elif layout < 0.3:  # the question stands before the pictures
-        dialogue = dialogues.about_two(rng, pair)
-        (question, answer), *more = dialogue.turns
-        prefix = opening + [*tokenizer.encode("user\n" + question), *images[0], *tokenizer.encode("\n"), *images[1]]
-        return Sample(list(pair), prefix, [_branch(tokenizer, dialogues.Dialogue(dialogue.kind, (("", answer), *more)), "\n")])
-    elif layout < 0.45:
-        prefix = opening + [*tokenizer.encode("user\nImage-1: "), *images[0], *tokenizer.encode("\nImage-2: "), *images[1]]
-    else:
-        prefix = opening + [*tokenizer.encode("user\n"), *images[0], *tokenizer.encode("\n"), *images[1]]
-    return Sample(list(pair), prefix, _fill(rng, tokenizer, make, "\n", room))
-
-
-def no_picture(rng, tokenizer, room):
-    scene = scenes.sample_scene(rng, 448, 448)
-    prefix = [*_system(rng, tokenizer), tokenizer.start]
-    return Sample([], prefix, _fill(rng, tokenizer, lambda: dialogues.about_none(rng, scene), "user\n", room))
-
-
-def small_samples(rng, talk, tokenizer, tiles, room):
+def small_samples(rng, talk, pack, tiles, mix=SCENES):
     """Phase 1: pictures of 224 px, each a window of the model's tile."""
-    size = (224, 224)
-    pairs = tiles // 9
-    return ([one_picture(rng, talk, tokenizer, size, room, 64, 1) for _ in range(tiles - 2 * pairs)]
-            + [two_pictures(rng, talk, tokenizer, (size, size), room, 64, 1) for _ in range(pairs)]
-            + [no_picture(talk, tokenizer, room) for _ in range(max(2, tiles // 40))])
+    size = (WINDOW, WINDOW)
+    samples, left = [], tiles
+    while left > 0:
+        if rng.random() < SETS and left > 3:
+            pictures = skills.sample_set(rng, (size,) * rng.choice((2, 2, 3)), pack, talk.split)[1]
+        else:
+            pictures = (_scene(rng, pack, talk.split, size, mix),)
+        samples.append((talk.sample(pictures), False))
+        left -= len(pictures)
+    return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
-def real_samples(rng, talk, tokenizer, tiles, room, mix=dialogues.ONE_PICTURE):
-    """Phases 2 and 3: real tiles: mostly one a picture, the rest grids and pairs."""
-    samples = [no_picture(talk, tokenizer, room) for _ in range(max(2, tiles // 32))]
-    sizes = [rng.choice(ONE_TILE) for _ in range(3)]
-    for _ in range(tiles // 11):
-        samples.append(two_pictures(rng, talk, tokenizer, (rng.choice(sizes), rng.choice(sizes)), room, 256))
-    left = tiles - 2 * (tiles // 11)
-    for _ in range(3):
-        size = rng.choice(GRIDS)
-        for _ in range(tiles // 10 // tile_count(*size)):
-            samples.append(one_picture(rng, talk, tokenizer, size, room, 256, mix=mix))
-            left -= tile_count(*size)
-    size = rng.choice(GRIDS)  # pairs with a grid in them
-    layout = [size, rng.choice((size, (448, 448)))]
-    rng.shuffle(layout)
-    cost = sum(tile_count(*s) for s in layout)
-    for _ in range(tiles // 9 // cost):
-        samples.append(two_pictures(rng, talk, tokenizer, layout, room, 256))
-        left -= cost
-    samples += [one_picture(rng, talk, tokenizer, sizes[i % 3], room, 256, mix=mix) for i in range(left)]
-    return samples
+def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
+    """Phase 2: `tiles` pictures of one tile each, singly and in sets, and grids
+    of `grid_tiles` tiles at most."""
+    samples, left = [], tiles
+    while left > 0:
+        squeezed = rng.random() < 0.15
+        sizes = SQUEEZED if squeezed else ONE_TILE
+        if rng.random() < SETS and left > 3:
+            count = rng.choice((2, 2, 3))
+            pictures = skills.sample_set(rng, tuple(rng.choice(sizes) for _ in range(count)), pack, talk.split)[1]
+        else:
+            pictures = (_scene(rng, pack, talk.split, rng.choice(sizes), mix),)
+        samples.append((talk.sample(pictures, squeezed), squeezed))
+        left -= len(pictures)
+    # Few layouts a step, each for several pictures: less to launch.
+    left = grid_tiles
+    for part in (0.62, 0.25, 0.13):
+        printed = part > 0.2
+        size = rng.choice(PRINT if printed else GRIDS)
+        cost = tile_count(*size)
+        for _ in range(min(int(grid_tiles * part), left) // cost):
+            scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.8 else _scene(rng, pack, talk.split, size, mix)
+            samples.append((talk.sample((scene,)), False))
+            left -= cost
+    return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
-def _round_up(n):
-    return -n % 8 + n
+# ---- Pictures ---------------------------------------------------------------
+
+def _drawn(scene, pack):
+    picture = painter.draw(scene, pack)
+    return painter.jpeg(picture, scene.quality) if scene.quality else picture
+
+
+def _resized(picture, width, height):
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def single(scene, pack, side):
+    """The scene as one tile [side, side, 3], and its labels."""
+    views = [(0, 0, scene.width, scene.height)]
+    return _resized(_drawn(scene, pack), side, side), painter.labels(scene, views, side // 14, pack)
+
+
+def grid(scene, pack):
+    """The scene's tiles [n, 448, 448, 3], the thumbnail last."""
+    columns, rows = choose_grid(scene.width, scene.height)
+    picture = _drawn(scene, pack)
+    large = _resized(picture, columns * TILE, rows * TILE)
+    cut = large.reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 1, 3, 4).reshape(-1, TILE, TILE, 3)
+    return np.concatenate((cut, _resized(picture, TILE, TILE)[None])) if columns * rows > 1 else cut
+
+
+# ---- Steps ------------------------------------------------------------------
+
+def _round_up(n, to=8):
+    return -n % to + n
 
 
 def _group(samples, first_tiles, counts, tokenizer, kinds):
     """Samples of one picture layout as arrays."""
     prefix = _round_up(max(len(s.prefix) for s in samples))
-    room = _round_up(max(sum(len(b[1]) for b in s.branches) for s in samples))
+    room = _round_up(max(sum(len(b[1]) for b in s.branches) for s in samples), 16)
     b = len(samples)
     ids = np.full((b, prefix + room), tokenizer.pad, np.int64)
     positions = np.zeros((b, prefix + room), np.int64)
@@ -191,48 +255,63 @@ def _group(samples, first_tiles, counts, tokenizer, kinds):
     return dict({k: torch.from_numpy(v) for k, v in arrays.items()}, prefix=prefix, kinds=owner_kinds)
 
 
-def build(samples, tokenizer, small):
-    """The step: `draws` (scenes of one size, with their tiles in order) and
-    `groups` (sequences of one picture layout)."""
-    by_size = {}
-    for sample in samples:
+def build(samples, tokenizer, pack, side, grid_tiles):
+    """The step: `tiles` uint8 [n, side, side, 3] of single pictures with their
+    labels, `grids` uint8 [grid_tiles, 448, 448, 3], and `groups` (sequences of
+    one picture layout). Visual embeddings of the grids follow those of the tiles."""
+    first_tiles, counts, tiles, labels, grids = {}, {}, [], [], []
+    large = []
+    for sample, squeezed in samples:
         for scene in sample.pictures:
-            by_size.setdefault((scene.width, scene.height), []).append(scene)
-    draws, first_tiles, counts, total = [], {}, {}, 0
-    for (width, height), group in by_size.items():
-        count = 1 if small else tile_count(width, height)
-        # A step compiles for many pictures; one alone would compile anew.
-        drawn = group if len(group) > 1 else group * 2
-        things, backgrounds = scenes.pack(drawn)
-        quality = torch.tensor([float(s.quality) for s in drawn])
-        draws.append(dict(width=width, height=height, used=len(group), things=things, backgrounds=backgrounds, quality=quality, tiles=count,
-                          side=224 if small else TILE))
-        for scene in group:
-            first_tiles[id(scene)], counts[id(scene)] = total, count
-            total += count
+            count = 1 if side < TILE or squeezed else tile_count(scene.width, scene.height)
+            counts[id(scene)] = count
+            if count > 1:
+                large.append(scene)
+                continue
+            tile, label = single(scene, pack, side)
+            first_tiles[id(scene)] = len(tiles)
+            tiles.append(tile)
+            labels.append(label)
+    at = len(tiles)
+    for scene in large:
+        cut = grid(scene, pack)
+        first_tiles[id(scene)] = at
+        at += len(cut)
+        grids.append(cut)
     layouts = {}
-    for sample in samples:
+    for sample, _ in samples:
         layouts.setdefault(tuple(counts[id(p)] for p in sample.pictures), []).append(sample)
     kinds = {}
     groups = [_group(group, first_tiles, counts, tokenizer, kinds) for group in layouts.values()]
-    return dict(draws=draws, groups=groups, kinds=list(kinds), total=total)
+    step = dict(tiles=torch.from_numpy(np.stack(tiles)), groups=groups, kinds=list(kinds))
+    for name in ("class", "colour", "centre", "chars"):
+        step[name] = torch.from_numpy(np.concatenate([label[name] for label in labels]))
+    if grid_tiles:
+        cut = np.concatenate(grids) if grids else np.zeros((0, TILE, TILE, 3), np.uint8)
+        step["grids"] = torch.zeros(grid_tiles, TILE, TILE, 3, dtype=torch.uint8)
+        step["grids"][:len(cut)] = torch.from_numpy(cut)
+    return step
 
 
 class Steps(torch.utils.data.Dataset):
-    """Step i of a phase, the same whoever asks: seeded by (seed, phase, i).
-    With `pool`, the pictures of step i are those of step i % pool."""
+    """Step i of a phase, the same whoever asks: seeded by (seed, phase, i)."""
 
-    def __init__(self, tokenizer, seed, phase, tiles, room, pool=0):
-        self.tokenizer, self.seed, self.phase, self.tiles, self.room, self.pool = tokenizer, seed, phase, tiles, room, pool
+    def __init__(self, tokenizer, seed, phase, tiles, grid_tiles, room, split="train", phrasing="seen"):
+        self.tokenizer, self.seed, self.phase = tokenizer, seed, phase
+        self.tiles, self.grid_tiles, self.room, self.split, self.phrasing = tiles, grid_tiles, room, split, phrasing
+        self.pack = assets.load()
+        painter.prepare(self.pack)
+        sampling.prepare(self.pack)
 
     def __getitem__(self, i):
-        rng = random.Random(f"{self.seed}/{self.phase}/{i % self.pool if self.pool else i}")
-        talk = random.Random(f"{self.seed}/{self.phase}/{i}/talk")
-        if self.phase == 1:
-            samples = small_samples(rng, talk, self.tokenizer, self.tiles, self.room)
+        rng = random.Random(f"{self.seed}/{self.phase}/{i}")
+        small = self.phase == 1
+        talk = Talk(rng, self.tokenizer, self.pack, self.split, self.phrasing, self.room, 64 if small else 256, small)
+        if small:
+            samples = small_samples(rng, talk, self.pack, self.tiles)
+            step = build(samples, self.tokenizer, self.pack, WINDOW, 0)
         else:
-            samples = real_samples(rng, talk, self.tokenizer, self.tiles, self.room,
-                                   dialogues.PLACES if self.phase == 3 else dialogues.ONE_PICTURE)
-        step = build(samples, self.tokenizer, self.phase == 1)
+            samples = real_samples(rng, talk, self.pack, self.tiles, self.grid_tiles)
+            step = build(samples, self.tokenizer, self.pack, TILE, self.grid_tiles)
         step["seed"] = rng.getrandbits(48)
         return step

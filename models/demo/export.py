@@ -18,16 +18,11 @@ MOST = 24 * 1024 * 1024  # bytes
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("--blend", type=pathlib.Path, help="another model.pt, of before phase 3, to mix in")
-    parser.add_argument("--share", type=float, default=0.3, help="of --blend in the mean")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "weights")
     args = parser.parse_args()
     tokenizer = DemoTokenizer(args.out)
     assert CONFIG["llm_config"]["eos_token_id"] == tokenizer.end
     state = torch.load(args.model)
-    if args.blend:
-        other = torch.load(args.blend)
-        state = {k: torch.lerp(v.float(), other[k].float(), args.share) for k, v in state.items()}
     InternVL(CONFIG).load_state_dict(state)  # names and shapes fit, all of them
     save_file({k: v.bfloat16().contiguous() for k, v in state.items()}, args.out / "model.safetensors", metadata={"format": "pt"})
     write = lambda name, value: (args.out / name).write_text(json.dumps(value, indent=2) + "\n")

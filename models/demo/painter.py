@@ -482,7 +482,11 @@ def _draw_digit(picture, item, assets):
         side = max(8, round(scale * side))
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
     matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
-    _stamp(picture, item, cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP), x0, y0)
+    mask = cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP)
+    sharper = min(4.0, item.size / DIGIT)
+    if sharper > 1:
+        mask = cv2.addWeighted(mask, sharper, mask, 0, 127.5 * (1 - sharper))
+    _stamp(picture, item, mask, x0, y0)
 
 
 def _draw_text(picture, item, assets):
@@ -664,8 +668,15 @@ def _project(item, texture, wide, high, grid):
 
 
 def labels(scene, views, side, assets):
-    """What the patches of each view show. A view is a box x, y, w, h of the
-    picture that is cut into side x side patches; see the README for the maps."""
+    """What the patches of each view show. A view is a box x, y, w, h of the picture
+    that is cut into side x side patches. All are [views, patches], uint8:
+
+    class   world.label of the topmost item that covers the patch's middle, else 0
+    colour  likewise, 1 + the colour of a shape
+    centre  1 where the middle of an item lies in the patch
+    chars   [views, 2 * patches]: the same for two points of each patch, side by side,
+            1 + the index of the character that stands there
+    """
     count = len(views)
     classes = np.zeros((count, side, side), np.uint8)
     colours = np.zeros((count, side, side), np.uint8)

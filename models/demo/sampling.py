@@ -12,6 +12,7 @@ import math
 
 from world import COLOUR_NAMES, COLOURS, SHAPES, THINGS, Background, Item, Look, Scene
 
+COLOURED_SETS = 10  # the first so many of the pack: emoji as people send them; the others are variants and pictograms
 _RANGE = tuple(range(len(SHAPES))), tuple(range(len(COLOUR_NAMES)))
 _ANCHORS = tuple(COLOURS.values())
 _ANY_ANGLE = frozenset(SHAPES.index(s) for s in ("circle", "star", "triangle"))
@@ -28,7 +29,10 @@ class Kit:
         self.assets = assets
         sets = range(assets.train_sets) if split != "openmoji" else (len(assets.sets) - 1,)
         sprites = assets.sprites
-        self.sources = [tuple(s for s in sets if sprites[s][t] is not None) for t in range(len(THINGS))]
+        # Pictograms teach what a thing's outline is, but the coloured sets are what people send.
+        often = lambda s: 5 if s < COLOURED_SETS else 2 if split == "train" or split == "fonts" else 0
+        self.sources = [tuple(s for s in sets if sprites[s][t] is not None for _ in range(often(s) if split != "openmoji" else 1))
+                        for t in range(len(THINGS))]
         self.things = tuple(t for t, s in enumerate(self.sources) if s)
         images, labels, train = assets.digits
         wanted = split == "train"
@@ -717,3 +721,12 @@ def sample_set(rng, sizes, assets, split="train", name=None):
     choices = [c for c in _SETS[len(sizes)] if name in (None, c[0])]
     name, sampler, _ = rng.choices(choices, [c[2] for c in choices])[0]
     return name, sampler(rng, sizes, _kit(assets, split))
+
+
+def prepare(assets):
+    """Looks at all sprites now, for processes that are forked later."""
+    for split in ("train", "test"):
+        kit = _kit(assets, split)
+        for thing, sources in enumerate(kit.sources):
+            for source in sources:
+                kit.edge(source, thing)

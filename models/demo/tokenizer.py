@@ -24,7 +24,7 @@ ADDED = tuple((f"<|{word}|>", True) for word in (
     ("<tool_call>", False), ("</tool_call>", False)) + tuple((f"<|{word}|>", False) for word in (
         "fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name", "file_sep")) + tuple((word, True) for word in (
             "<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"))
-VOCABULARY = 1536  # all entries, the added ones included
+VOCABULARY = 2048  # all entries, the added ones included
 
 # So that ordinary text is not spelled byte by byte.
 GENERAL = """
@@ -54,9 +54,10 @@ def _pipeline(model):
 
 
 def _corpus(seed):
-    import dialogues
-    import scenes
-    rng = random.Random(seed)
+    """What the model will read and say; printed words, which it spells, are left out."""
+    import assets
+    import skills
+    rng, pack = random.Random(seed), assets.load()
     for _ in range(60):
         yield SYSTEM
         yield "system\n"
@@ -65,13 +66,18 @@ def _corpus(seed):
     for _ in range(3):
         yield GENERAL
     yield (HERE.parent.parent / "LICENSE").read_text()
-    for _ in range(6000):
-        scene = scenes.sample_scene(rng, 448, 448)
-        pair = scene, scenes.sample_scene(rng, 448, 448)
-        for dialogue in (dialogues.about_one(rng, scene), dialogues.about_two(rng, pair), dialogues.about_none(rng, scene)):
-            for question, answer in dialogue.turns:
-                yield "\n" + question
-                yield answer
+    for _ in range(16000):
+        draw = rng.random()
+        if draw < 0.1:
+            pictures = ()
+        elif draw < 0.3:
+            pictures = skills.sample_set(rng, ((448, 448),) * 2, pack, "train")[1]
+        else:
+            pictures = (skills.sample(rng, rng.choice(tuple(skills.SCENES)), 896, 896, pack),)
+        dialogue = skills.converse(rng, pictures, "seen") if pictures and rng.random() < 0.2 else skills.ask(rng, pictures)
+        for turn in dialogue.turns if dialogue else ():
+            yield "\n" + turn.question
+            yield turn.answer.replace(turn.spelled, "") if turn.spelled else turn.answer
 
 
 def train(out, seed=1):
@@ -112,6 +118,15 @@ class DemoTokenizer:
     def _encode(self, text):
         """Ids of text that holds no control words (they would be spelled out)."""
         return tuple(self._bpe.encode(text).ids)
+
+    def answer(self, text, spelled=""):
+        """Ids of an answer. `spelled`, the part that was read off a picture, is
+        spelled letter by letter: the model says what it sees in that order."""
+        if not spelled.isalpha():
+            return self.encode(text)
+        before, after = text.rsplit(spelled, 1)
+        letters = [i for letter in spelled for i in self.encode(letter)]
+        return (*self.encode(before), *letters, *self.encode(after))
 
     def decode(self, ids):
         return self._bpe.decode([i for i in ids if i < self.start - 1])

@@ -1,14 +1,14 @@
 """Trains the demo model, from nothing, on pictures drawn as it goes.
 
-    python train.py --work DIR            all phases, then writes DIR/model.pt
+    python train.py --work DIR            both phases, then writes DIR/model.pt
 
 Phase 1 shows small windows (224 px) at random places of the position grid:
-cheap, and enough to learn shapes, colours and language. Phase 2 shows real
-tiles, grids and pairs. Phase 3 keeps the tower's output for a pool of pictures
-and teaches the rest mostly where things are. Every step is a function of
+cheap, and enough to learn things, letters and language. Phase 2 shows real
+tiles, grids and sets of pictures. Pictures are drawn on the CPU by the loader's
+workers, so a card needs a dozen cores beside it. Every step is a function of
 (seed, phase, step); `--stop-after` saves and ends, and the same command goes on
-from there. Thrown-away heads, which name shape and colour of every patch and
-the place of every visual embedding, speed things up.
+from there. Thrown-away heads, which name what every patch shows and the place
+of every visual embedding, speed things up.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 
 import batches
-import scenes
 import tiles as tiling
+import world
 from model import InternVL, grouped, pixel_shuffle
 from tokenizer import DemoTokenizer
 
@@ -58,7 +58,7 @@ def initialise(model):
 def orthogonal(g, steps=5):
     """Newton-Schulz towards the nearest orthogonal matrix, for a stack [n, r, c]
     (Muon, Jordan et al. 2024)."""
-    x = g.bfloat16()
+    x = g.bfloat16() if g.is_cuda else g
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -131,70 +131,18 @@ class Optimiser:
 
 # ---- Pictures ---------------------------------------------------------------
 
-def covers(thing, x, y, half):
-    """Per point: is it inside the thing, and is it the patch of its centre?
-    half [2, points] is half a patch, in pixels of the picture."""
-    inside = scenes.distance(thing, x, y) < 0
-    centre = ((x - thing[:, 1, None]).abs() < half[0]) & ((y - thing[:, 2, None]).abs() < half[1]) & (thing[:, 3, None] > 0)
-    return inside, centre
-
-
-class Painter:
-    """Draws the tiles of a step, and what each patch shows."""
-
-    def __init__(self, device, compiled):
-        self.device = device
-        wrap = (lambda f: torch.compile(f, dynamic=True)) if compiled else lambda f: f
-        self.stamp, self.covers = wrap(scenes.stamp), wrap(covers)
-
-    def step(self, step):
-        """Tiles [total, 3, h, w] in bfloat16; labels [total, patches] of shape
-        (0 is none), colour, and centre."""
-        generator = torch.Generator(self.device).manual_seed(step["seed"])
-        parts = [self._draw(draw, generator) for draw in step["draws"]]
-        return tuple(torch.cat(p) for p in zip(*parts))
-
-    def _draw(self, draw, generator):
-        width, height, used = draw["width"], draw["height"], draw["used"]
-        things, backgrounds, quality = (draw[k].to(self.device, non_blocking=True) for k in ("things", "backgrounds", "quality"))
-        slow, fast = scenes.noise(len(things), height, width, self.device, generator)
-        picture = scenes.paint(things, backgrounds, slow, fast, height, width, stamp=self.stamp)
-        picture = picture[:used].round()
-        lossy = (draw["quality"][:used] > 0).nonzero()[:, 0].to(self.device)
-        if len(lossy):
-            picture[lossy] = scenes.jpeg(picture[lossy], quality[lossy]).round()
-        side = draw["side"]
-        columns, rows = (1, 1) if draw["tiles"] == 1 else tiling.choose_grid(width, height)
-        views = [(0, 0, width, height)] if draw["tiles"] == 1 else [
-            (c * width / columns, r * height / rows, width / columns, height / rows) for r in range(rows) for c in range(columns)
-        ] + [(0, 0, width, height)]
-        large = self._resize(picture, columns * side, rows * side)
-        cut = large.view(used, 3, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5).reshape(used, rows * columns, 3, side, side)
-        if draw["tiles"] > 1:
-            cut = torch.cat((cut, self._resize(picture, side, side)[:, None]), 1)
-        tiles = tiling.normalise(cut.flatten(0, 1)).bfloat16()
-        labels = self._labels(things, views, side // 14)
-        return (tiles, *(label[:used].reshape(used * len(views), -1) for label in labels))
-
-    def _resize(self, picture, width, height):
-        if picture.shape[2:] == (height, width):
-            return picture
-        return F.interpolate(picture, (height, width), mode="bicubic", antialias=True).clamp(0, 255).round()
-
-    def _labels(self, things, views, side):
-        x, y = scenes.points(side, side, self.device)
-        box = torch.tensor(views, dtype=torch.float32, device=self.device)[:, :, None]  # left, top, width, height
-        patch = box[:, 2:] / side
-        half = (patch / 2).expand(-1, -1, side * side).transpose(0, 1).flatten(1)
-        x, y = (box[:, 0] + x * patch[:, 0]).reshape(1, -1), (box[:, 1] + y * patch[:, 1]).reshape(1, -1)
-        shape = torch.zeros(len(things), x.shape[1], dtype=torch.long, device=self.device)
-        colour, centre = shape.clone(), torch.zeros_like(shape, dtype=torch.float32)
-        for k in range(things.shape[1]):
-            inside, middle = self.covers(things[:, k], x, y, half)
-            shape = torch.where(inside, things[:, k, 0, None].long() + 1, shape)
-            colour = torch.where(inside, things[:, k, 10, None].long(), colour)
-            centre = torch.where(middle, 1.0, centre)
-        return shape, colour, centre
+def expose(tiles, generator, dtype):
+    """Loader's tiles, uint8 [n, h, w, 3], as the model's input in `dtype`,
+    with the changes of light and the sensor's noise that cost a card nothing."""
+    n, device = len(tiles), tiles.device
+    draw = lambda *shape: torch.rand(*shape, device=device, generator=generator)
+    x = tiles.permute(0, 3, 1, 2).to(dtype)
+    changed = (draw(n, 1, 1, 1) < 0.4).to(x.dtype)
+    gain = 1 + changed * (draw(n, 3, 1, 1) * 0.16 - 0.08 + (draw(n, 1, 1, 1) * 0.3 - 0.15)).to(x.dtype)
+    lift = changed * (draw(n, 1, 1, 1) * 30 - 15).to(x.dtype)
+    grain = ((draw(n, 1, 1, 1) < 0.25) * draw(n, 1, 1, 1) * 9).to(x.dtype)
+    noise = torch.randn(x.shape, device=device, dtype=x.dtype, generator=generator)
+    return tiling.normalise((x * gain + lift + noise * grain).clamp(0, 255)).to(dtype)
 
 
 # ---- Forward ----------------------------------------------------------------
@@ -238,45 +186,59 @@ class Packed:
 
 
 class Learner:
-    """The model with its auxiliary head: losses and accuracies of a step."""
+    """The model with its auxiliary heads: losses and accuracies of a step."""
 
     def __init__(self, device, compiled):
         self.model = InternVL()
         initialise(self.model)
         width, out = self.model.config["vision_config"]["hidden_size"], self.model.config["llm_config"]["hidden_size"]
-        self.heads = torch.nn.ModuleDict(dict(
-            patch=torch.nn.Linear(width, 1 + len(scenes.SHAPES) + len(scenes.COLOUR_NAMES) + 1), place=torch.nn.Linear(out, 2)))
+        characters = 1 + len(world.CHARACTERS)
+        self.parts = (world.CLASSES, 1 + len(world.COLOUR_NAMES), 1, characters, characters)
+        self.heads = torch.nn.ModuleDict(dict(patch=torch.nn.Linear(width, sum(self.parts)), place=torch.nn.Linear(out, 2)))
         for head in self.heads.values():
-            torch.nn.init.zeros_(head.weight)  # so a fresh head does no harm to a trained model
-        self.model.to(device, torch.bfloat16)
-        self.heads.to(device, torch.bfloat16)
-        self.device = device
-        self.painter = Painter(device, compiled)
+            torch.nn.init.zeros_(head.weight)
+        self.device, self.dtype = device, torch.bfloat16 if device == "cuda" else torch.float32
+        self.model.to(device, self.dtype)
+        self.heads.to(device, self.dtype)
         self.tokenizer = DemoTokenizer(HERE / "weights")
+        self.patch_loss = self._patch_loss
         if compiled:
+            self.patch_loss = torch.compile(self._patch_loss, dynamic=False)
             for layer in self.model.vision_model.encoder.layers:
                 layer.forward = torch.compile(layer.forward, dynamic=False)
             for layer in self.model.language_model.model.layers:
                 layer.project = torch.compile(layer.project, dynamic=True)
                 layer.mix = torch.compile(layer.mix, dynamic=True)
 
+    def _patch_loss(self, patches, what, colour, centre, chars):
+        """Loss of telling from a patch what it shows; what is rare weighs more."""
+        parts = self.heads["patch"](patches.flatten(0, 1)).float().split(self.parts, 1)
+        loss = 2 * F.binary_cross_entropy_with_logits(parts[2][:, 0], centre.float(), pos_weight=torch.tensor(20.0, device=centre.device))
+        for logits, target in ((parts[0], what), (parts[1], colour), (parts[3], chars[:, 0]), (parts[4], chars[:, 1])):
+            weight = torch.where(target > 0, 6.0, 1.0)
+            loss = loss + (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
+        return loss
+
     def look(self, step):
-        """Visual embeddings [tiles, tokens, h] and the auxiliary loss."""
-        tiles, shape, colour, centre = self.painter.step(step)
+        """Visual embeddings [tiles, tokens, h], the grids' last, and the auxiliary
+        loss. The tower learns from single tiles and only looks at grids, at a
+        third of the cost."""
+        generator = torch.Generator(self.device).manual_seed(step["seed"])
+        put = lambda name: step[name].to(self.device, non_blocking=True)
+        tiles = expose(put("tiles"), generator, self.dtype)
         corner = None
         if tiles.shape[-1] < tiling.TILE:
-            generator = torch.Generator(self.device).manual_seed(step["seed"] + 1)
             corner = torch.randint(0, 17, (len(tiles), 2), device=self.device, generator=generator)
         patches = self.model.vision_model(tiles, corner)
-        guess = self.heads["patch"](patches).float()
-        shapes, colours, centres = guess.split((1 + len(scenes.SHAPES), len(scenes.COLOUR_NAMES), 1), -1)
-        weight = torch.where(shape > 0, 4.0, 1.0)
-        aux = (F.cross_entropy(shapes.flatten(0, 1), shape.flatten(), reduction="none") * weight.flatten()).sum() / weight.sum()
-        inside = (shape > 0).float()
-        aux += (F.cross_entropy(colours.flatten(0, 1), colour.flatten(), reduction="none") * inside.flatten()).sum() / inside.sum().clamp_min(1)
-        aux += 2 * F.binary_cross_entropy_with_logits(centres[..., 0], centre, pos_weight=torch.tensor(20.0, device=self.device))
+        aux = self.patch_loss(patches, *(put(name).long().flatten() for name in ("class", "colour", "centre")),
+                              put("chars").long().view(-1, 2))
         visual = self.model.mlp1(pixel_shuffle(patches))
-        return visual, aux + self.place(visual, corner)
+        aux = aux + self.place(visual, corner)
+        if "grids" in step:
+            with torch.no_grad():
+                seen = pixel_shuffle(self.model.vision_model(expose(put("grids"), generator, self.dtype)))
+            visual = torch.cat((visual, self.model.mlp1(seen)))
+        return visual, aux
 
     def place(self, visual, corner=None):
         """Loss of telling from a visual embedding where in the tile it lies:
@@ -286,12 +248,6 @@ class Learner:
         grid = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).flatten(0, 1)
         target = (grid + (0 if corner is None else corner[:, None])) / 16 - 1
         return F.mse_loss(self.heads["place"](visual).float(), target.float().expand(len(visual), -1, -1))
-
-    @torch.no_grad()
-    def features(self, step):
-        """What the projector sees of the step's tiles, [tiles, 256, 4 v]."""
-        tiles, *_ = self.painter.step(step)
-        return pixel_shuffle(torch.cat([self.model.vision_model(part) for part in tiles.split(64)]))
 
     def read(self, groups, visual):
         """Loss summed over the answers' tokens, and which tokens are right. All
@@ -326,6 +282,12 @@ def tally(step, rights, table):
             entry[1] += 1
 
 
+def share(table, row):
+    """Part of a row's branches that are right, or None where none was asked."""
+    right, total = (sum(x) for x in zip((0, 0), *(v for kind, v in table.items() if kind.split(":")[0] == row)))
+    return right / total if total else None
+
+
 # ---- Loop -------------------------------------------------------------------
 
 def rate(progress, decay):
@@ -333,18 +295,35 @@ def rate(progress, decay):
     return min(1.0, max(0.0, (1 - progress) / decay))
 
 
-def loader(args, phase, start, stop, seed):
-    tiles, room = ((args.tiles * 4, 112) if phase == 1 else (args.tiles, 288))
-    data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, room, args.pool if phase == 3 else 0)
+BLOCK = 8  # steps that are seen again together
+
+
+def echoed(steps, times):
+    """Every step `times` times, each in another light and place."""
+    block = []
+    for step in steps:
+        block.append(step)
+        if len(block) == BLOCK or times == 1:
+            for turn in range(times):
+                yield from (dict(s, seed=s["seed"] + turn) for s in block)
+            block = []
+
+
+ROOM = {1: 144, 2: 288}  # tokens of conversations about one picture
+
+
+def loader(args, phase, start, stop, seed, split="train", phrasing="seen"):
+    tiles, grids = (args.tiles * 4, 0) if phase == 1 else (args.tiles, args.grid_tiles)
+    data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, grids, ROOM[phase], split, phrasing)
     return torch.utils.data.DataLoader(data, batch_size=None, sampler=range(start, stop), num_workers=args.workers,
-                                       prefetch_factor=4 if args.workers else None)
+                                       prefetch_factor=args.prefetch if args.workers else None, pin_memory=args.device == "cuda")
 
 
-def validate(args, learner, phase, steps):
+def validate(args, learner, phase, steps, split="test", phrasing="seen"):
     """{kind: (accuracy, branches)} of steps that training never sees. Gradients
     stay on: without them everything would compile anew."""
     table = collections.defaultdict(lambda: [0, 0])
-    for step in loader(args, phase, 0, steps, "validation"):
+    for step in loader(args, phase, 0, steps, "validation", split, phrasing):
         tally(step, learner.losses(step)[2], table)
     return {kind: (right / total, total) for kind, (right, total) in sorted(table.items())}
 
@@ -361,22 +340,25 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True, help="checkpoint, log and result")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps1", type=int, default=2400)
-    parser.add_argument("--steps2", type=int, default=5000)
-    parser.add_argument("--decay", type=float, default=0.4, help="part of phase 2 in which the rate falls")
-    parser.add_argument("--tiles", type=int, default=256, help="tiles a step (four times as many windows in phase 1)")
+    parser.add_argument("--steps1", type=int, default=4000)
+    parser.add_argument("--steps2", type=int, default=4000)
+    parser.add_argument("--decay", type=float, default=0.5, help="part of phase 2 in which the rate falls")
+    parser.add_argument("--tiles", type=int, default=176, help="single tiles a step (four times as many windows in phase 1)")
+    parser.add_argument("--grid-tiles", type=int, default=136, help="tiles of grids a step, in phase 2")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=0.002)
     parser.add_argument("--aux", type=float, default=0.5)
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds; phase 2 is shortened to end by then")
-    parser.add_argument("--workers", type=int, default=15)
-    parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end")
+    parser.add_argument("--workers", type=int, default=14)
+    parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
+    parser.add_argument("--prefetch", type=int, default=2)
+    parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
+    parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
     parser.add_argument("--init", type=pathlib.Path, help="a model.pt to start from, where there is no checkpoint")
     parser.add_argument("--first-phase", type=int, default=1)
-    parser.add_argument("--last-phase", type=int, default=3)
-    parser.add_argument("--steps3", type=int, default=600)
-    parser.add_argument("--pool", type=int, default=20, help="steps whose pictures phase 3 keeps")
+    parser.add_argument("--last-phase", type=int, default=2)
+    parser.add_argument("--profile", type=int, help="a step of each phase from which on three are profiled, into DIR/profile.txt")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
     started = time.time()
@@ -398,67 +380,81 @@ def main():
     saved = args.work / "checkpoint.pt"
     if saved.exists():
         state = torch.load(saved, map_location=args.device)
-        if state["phase"] < 3:
-            optimiser.load(state["optimiser"])
+        optimiser.load(state["optimiser"])
         phase, first, seconds = state["phase"], state["step"], state["seconds"]
         say(f"goes on at phase {phase}, step {first}")
 
+    def save():
+        partial = saved.with_suffix(".partial")
+        torch.save(dict(optimiser=optimiser.state(), phase=phase, step=first, seconds=seconds + time.time() - started), partial)
+        partial.rename(saved)
+        optimiser.show("means")
+        torch.save({k: v.cpu() for k, v in learner.model.state_dict().items()}, args.work / "model.partial")
+        (args.work / "model.partial").rename(args.work / "model.pt")
+        optimiser.show("masters")
+
     out_of_time = False
     while phase <= args.last_phase and not out_of_time:
-        steps = (args.steps1, args.steps2, args.steps3)[phase - 1]
-        recent, table, mark, kept = [], collections.defaultdict(lambda: [0, 0]), time.time(), {}
-        if phase == 3:
-            learner.model.vision_model.requires_grad_(False)
-            optimiser = Optimiser(learner.model, learner.heads, args.muon_rate, args.adam_rate, mean=0.99)
-        for number, step in zip(range(first, steps), loader(args, phase, first, steps, args.seed)):
-            if phase < 3:
-                loss, aux, rights = learner.losses(step)
-                weight = args.aux * (1 if phase == 1 else 0.5)
-            else:
-                slot = number % args.pool
-                if slot not in kept:
-                    kept[slot] = learner.features(step)
-                visual = learner.model.mlp1(kept[slot])
-                aux, weight = learner.place(visual), 1.0
-                loss, right = learner.read(step["groups"], visual)
-                rights = right.split([len(group["targets"]) for group in step["groups"]])
-            (loss + weight * aux).backward()
-            scale = min(1.0, (number + 1) / (100 if phase < 3 else 20))
+        steps = (args.steps1, args.steps2)[phase - 1]
+        recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), time.time(), 0.0
+        first -= first % (BLOCK * args.echo)
+        coming = echoed(loader(args, phase, first // args.echo, steps // args.echo + BLOCK, args.seed), args.echo)
+        for number in range(first, steps):
+            if args.profile and number in (args.profile, args.profile + 3):
+                if number == args.profile:
+                    profiler = torch.profiler.profile()
+                    profiler.start()
+                else:
+                    torch.cuda.synchronize()
+                    profiler.stop()
+                    with open(args.work / "profile.txt", "a") as file:
+                        for key in ("self_cuda_time_total", "self_cpu_time_total"):
+                            file.write(profiler.key_averages().table(sort_by=key, row_limit=45, max_name_column_width=70) + "\n")
+            before = time.time()
+            step = next(coming)
+            waited += time.time() - before
+            loss, aux, rights = learner.losses(step)
+            (loss + args.aux * (1 if phase == 1 else 0.5) * aux).backward()
+            scale = min(1.0, (number + 1) / 100)
             if phase > 1:
-                progress = max((number + 1) / steps, (time.time() - started) / args.finish_within if phase == args.last_phase else 0)
+                progress = max((number + 1) / steps, (time.time() - started) / args.finish_within)
                 scale *= 0.75 * rate(progress, args.decay)
             optimiser.step(scale)
             recent.append((loss.detach(), aux.detach()))
-            if number % 10 == 0:
+            if number % 20 == 0:
                 tally(step, rights, table)
             if (number + 1) % 50 == 0 or number + 1 == steps or args.device == "cpu":
                 loss, aux = (float(torch.stack(x).mean()) for x in zip(*recent))
                 right, total = (sum(x) for x in zip(*table.values())) if table else (0, 1)
-                share = lambda word: (lambda v: sum(x[0] for x in v) / max(1, sum(x[1] for x in v)))([
-                    x for kind, x in table.items() if kind.startswith(word)])
+                rows = {row: round(share(table, row), 3) for row in sorted({kind.split(":")[0] for kind in table})}
                 now = time.time()
-                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / total:.3f} counting {share('count'):.3f} "
-                    f"places {share('relation'):.3f} {1000 * (now - mark) / len(recent):.0f} ms a step, {now - started:.0f} s")
-                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=loss, aux=aux, right=right / total, counting=share("count"),
-                                          places=share("relation"), seconds=seconds + now - started)) + "\n")
+                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / max(1, total):.3f} "
+                    f"{' '.join(f'{k} {v:.2f}' for k, v in rows.items())} {1000 * (now - mark) / len(recent):.0f} ms a step, {1000 * waited / len(recent):.0f} of them waiting for pictures, "
+                    f"{now - started:.0f} s")
+                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=round(loss, 4), aux=round(aux, 4), right=round(right / max(1, total), 4),
+                                          rows=rows, seconds=round(seconds + now - started, 1))) + "\n")
                 log.flush()
-                recent, table, mark = [], collections.defaultdict(lambda: [0, 0]), now
+                recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), now, 0.0
             first = number + 1
             if time.time() - started > min(args.stop_after, args.finish_within):
                 out_of_time = args.stop_after < args.finish_within
                 break
+            if args.snapshot and first % args.snapshot == 0:
+                save()
         if not out_of_time:
             if phase == 2:
                 optimiser.show("means")
             phase, first = phase + 1, 0
-    torch.save(dict(optimiser=optimiser.state(), phase=phase, step=first, seconds=seconds + time.time() - started), saved)
-    optimiser.show("means")
-    torch.save({k: v.cpu() for k, v in learner.model.state_dict().items()}, args.work / "model.pt")
+    save()
     say(f"saved at phase {phase}, step {first}")
     if args.validation:
-        table = validate(args, learner, 2, args.validation)
-        show_table(table, say)
-        (args.work / "validation.json").write_text(json.dumps(table, indent=1) + "\n")
+        optimiser.show("means")
+        report = {}
+        for phrasing in ("seen", "unseen"):
+            table = report[phrasing] = validate(args, learner, 2, args.validation, "test", phrasing)
+            say(f"{phrasing} phrasings")
+            show_table(table, say)
+        (args.work / "validation.json").write_text(json.dumps(report, indent=1) + "\n")
     say(f"{time.time() - started:.0f} s in all")
 
 

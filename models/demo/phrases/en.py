@@ -1021,15 +1021,14 @@ SEEN = {
         "Play chess with me.", "Give me a riddle.", "What is the best phone?", "How do I learn English?", "Can you teach me Chinese?",
         "How does a car engine work?", "What is quantum physics?", "What is the population of Japan?", "When was Einstein born?",
         "Where is London?", "Let's talk about football.", "Do my homework.", "Invent a story for my children."),
-    "talk_sorry": (
+    "talk_ok": (
         "Sorry!", "Sorry.", "sorry", "I am sorry.", "I'm sorry.", "I am so sorry!", "I'm very sorry.", "So sorry!", "Oh, sorry!",
         "Oops, sorry.", "Sorry about that.", "Sorry, my mistake.", "My mistake.", "My mistake, sorry.", "That was my mistake.",
         "That was my fault.", "My fault.", "Sorry, that was wrong of me.", "Sorry, I was wrong.", "I was wrong, sorry.", "I apologise.",
         "I apologize.", "My apologies.", "Please forgive me.", "Forgive me.", "Excuse me.", "Pardon.", "Pardon me.", "Sorry for that.",
         "Sorry for the mistake.", "Sorry for the bad picture.", "Sorry, wrong picture.", "Sorry, that was the wrong picture.",
         "Sorry, that was the wrong question.", "Sorry for my question.", "Sorry to bother you.", "Sorry, I did not mean that.",
-        "I did not mean it.", "I didn't want that, sorry.", "Oops!", "Sorry, I was rude.", "sry"),
-    "talk_ok": (
+        "I did not mean it.", "I didn't want that, sorry.", "Oops!", "Sorry, I was rude.", "sry",
         "Ok", "Ok.", "OK!", "Okay.", "Okay!", "okay then", "Okay, good.", "I see.", "I see!", "Oh, I see.", "Ah, I see.", "Ah, okay.",
         "Nice.", "Nice!", "That's nice.", "Good.", "Good!", "All right.", "Alright.", "Right.", "Fine.", "That's fine.", "Cool.", "Cool!",
         "Sure.", "Yes.", "Yes, okay.", "Understood.", "I understand.", "I understand now.", "Got it.", "Got it!", "Interesting.",
@@ -1278,10 +1277,9 @@ UNSEEN = {
         "Tell me a joke about a computer.", "Write a story about the moon.", "How large is the population of Germany?",
         "How do I cook a cake?", "Is the weather in Paris good today?", "Write a function that can sort a list.",
         "Can you translate a letter into English?", "Explain history to me.", "Which team won the world cup in football?"),
-    "talk_sorry": (
-        "I'm so sorry about that.", "Oh, that was my fault, sorry.", "Please forgive me, I was wrong.", "Sorry, I made a mistake.",
-        "I apologise for the mistake.", "Oops, wrong question, sorry."),
     "talk_ok": (
+        "I'm so sorry about that.", "Oh, that was my fault, sorry.", "Please forgive me, I was wrong.", "Sorry, I made a mistake.",
+        "I apologise for the mistake.", "Oops, wrong question, sorry.",
         "Ah, now I understand it.", "Okay, that's interesting.", "Oh, that is very interesting.", "All right, I see.",
         "Okay, I see how it is.", "All right, that is good."),
 }
@@ -1312,6 +1310,5 @@ ANSWERS_TALK = {
     "talk_praise": "Thank you, that is kind of you.",
     "talk_insult": "I am a small model and I make mistakes. Please try another question.",
     "talk_offtopic": "I cannot help with that. I only know about pictures.",
-    "talk_sorry": "No problem.",
-    "talk_ok": "Good. You can ask me more.",
+    "talk_ok": "All right. You can ask me more.",
 }
