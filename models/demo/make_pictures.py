@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PAPER = Background((250, 247, 238), (250, 247, 238))
 SKY = Background((196, 224, 250), (246, 250, 255), 1.57)
 MINT = Background((222, 240, 228), (222, 240, 228), pattern="dots", ink=(206, 228, 214), period=36.0)
-SAND = Background((244, 230, 208), (236, 220, 196), 0.8, grain=4.0)
+SAND = Background((244, 230, 208), (232, 214, 188), 0.8)
 LILAC = Background((232, 226, 244), (232, 226, 244), clouds=5.0)
 
 
@@ -41,7 +41,7 @@ def text(words, x, y, capitals, ink=(20, 20, 30), plate=(), font=0):
 
 PICTURES = {
     # Small print that is legible in the tiles of a grid only.
-    "notice.png": Scene(1344, 896, (thing("house", 420, 430, 400), thing("tree", 960, 330, 340), text("GARDEN", 1000, 760, 18)), SKY),
+    "notice.png": Scene(1344, 896, (thing("house", 420, 430, 400), thing("tree", 960, 330, 340), text("GARDEN", 1000, 760, 15)), SKY),
     "counting.jpg": Scene(600, 600, tuple(thing("apple", x, y, 130) for x, y in ((110, 120), (330, 100), (500, 250), (130, 460), (360, 480)))
                           + tuple(shape("red", "star", x, y, 100) for x, y in ((270, 280), (510, 470))) + (shape("blue", "star", 100, 290, 100),),
                           PAPER, quality=88),
