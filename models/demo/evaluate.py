@@ -37,8 +37,9 @@ ROOT = HERE.parent.parent
 LONGEST = 96  # tokens of an answer
 CANNOT = re.compile(r"I cannot tell|(从图里)?看不出来")
 # What the model card promises; per cent.
-TARGETS = {"name": 97, "name_new": 60, "shapes": 97, "count": 92, "count_colour": 92, "digits": 96, "read": 90, "read_new_fonts": 80, "list": 92,
-           "exist": 98, "print": 75, "several": 95, "followup": 95, "cannot_tell": 97, "style": 95, "phrasing_en": 90, "phrasing_zh": 90, "talk": 95}
+TARGETS = {"name": 97, "name_new": 60, "shapes": 97, "count": 92, "count_colour": 92, "digits": 96, "read": 90, "read_new_fonts": 80,
+           "list": 92, "exist": 98, "print": 75, "several": 95, "followup": 95, "cannot_tell": 97, "style": 95, "phrasing_en": 90, "phrasing_zh": 90,
+           "talk": 95}
 
 
 # ---- Who answers ------------------------------------------------------------
@@ -65,15 +66,17 @@ class TorchBackend:
         import tiles
         from PIL import Image
         cuts = {name: tiles.cut(Image.open(folder / name), max_tiles or tiles.MAX_TILES) for q in questions for name in pictures(q)}
-        prompts = [self.tokenizer.prompt([(message["role"], [len(cuts[part["image"]]) if "image" in part else part["text"] for part in message["content"]])
-                                          for message in question["messages"]]) for question in questions]
+        inside = lambda part: len(cuts[part["image"]]) if "image" in part else part["text"]
+        prompts = [self.tokenizer.prompt([(message["role"], [inside(part) for part in message["content"]]) for message in question["messages"]])
+                   for question in questions]
         with self.lock, torch.inference_mode():
-            visual = {name: torch.cat([self.model.encode(tiles.normalise(part.to(self.device)).to(self.dtype)) for part in cut.split(4)]).flatten(0, 1)
-                      for name, cut in cuts.items()}
+            encode = lambda part: self.model.encode(tiles.normalise(part.to(self.device)).to(self.dtype)).flatten(0, 1)
+            visual = {name: torch.cat([encode(part) for part in cut.split(4)]) for name, cut in cuts.items()}
             embedded = []
             for question, ids in zip(questions, prompts):
                 seen = [visual[name] for name in pictures(question)]
-                embedded.append(self.model.embed(torch.tensor(ids, device=self.device), self.tokenizer.image, torch.cat(seen) if seen else None))
+                ids = torch.tensor(ids, device=self.device)
+                embedded.append(self.model.embed(ids, self.tokenizer.image, torch.cat(seen) if seen else None))
             answers = self._generate(embedded)
         return [(self.tokenizer.decode(ids), ids) for ids in answers]
 
@@ -176,7 +179,8 @@ class GatewayBackend:
         """What answers: the model's fingerprint, dtype and preprocessing."""
         model = self.service.ListModels(self.proto.ListModelsRequest(), timeout=60).models[0]
         names = lambda field, value: type(model).DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[value].name
-        return {"backend": "gateway", "fingerprint": model.fingerprint, "dtype": names("dtype", model.dtype), "profile": names("profile", model.profile)}
+        return {"backend": "gateway", "fingerprint": model.fingerprint, "dtype": names("dtype", model.dtype),
+                "profile": names("profile", model.profile)}
 
     def ask(self, questions, folder, max_tiles):
         for question in questions:
@@ -284,7 +288,8 @@ def as_json(rows, false_cannot):
 def load(folder, rows=None):
     """The questions; those about small print a second time, with one tile."""
     questions = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
-    questions += [{**q, "id": q["id"] + "/1", "row": "print_one_tile", "max_tiles": 1, "tiles": [1]} for q in questions if q["row"] == "print"]
+    once_more = {"row": "print_one_tile", "max_tiles": 1, "tiles": [1]}
+    questions += [{**q, **once_more, "id": q["id"] + "/1"} for q in questions if q["row"] == "print"]
     return [q for q in questions if not rows or q["row"] in rows]
 
 
@@ -330,8 +335,8 @@ class Progress:
             if now - self.shown > 10 or self.done == self.questions:
                 self.shown, spent = now, now - self.started
                 rest = spent * self.left / max(self.total - self.left, 1e-9)
-                print(f"{self.done} of {self.questions}, {100 * self.right / self.done:.1f} % right, {spent:.0f} s, about {rest:.0f} s left",
-                      file=sys.stderr, flush=True)
+                right = 100 * self.right / self.done
+                print(f"{self.done} of {self.questions}, {right:.1f} % right, {spent:.0f} s, about {rest:.0f} s left", file=sys.stderr, flush=True)
 
 
 def ask_all(backend, questions, folder, answers, path, concurrency):
@@ -415,7 +420,8 @@ def main():
         if answer and question["row"] != "print_one_tile" and not right(question, answer["text"]) and shown[question["row"]] < args.wrong:
             shown[question["row"]] += 1
             asked = " | ".join(part["text"] for message in question["messages"] for part in message["content"] if "text" in part)
-            print(f"[{question['id']} {question['kind']}] {pictures(question)} {asked}\n  expected: {question['answer']}\n  answered: {answer['text']}")
+            print(f"[{question['id']} {question['kind']}] {pictures(question)} {asked}\n"
+                  f"  expected: {question['answer']}\n  answered: {answer['text']}")
     print(as_table(rows, false_cannot))
     print(f"{time.monotonic() - started:.0f} s, {about}", file=sys.stderr)
     args.json.write_text(json.dumps({**about, **as_json(rows, false_cannot)}, indent=2) + "\n")

@@ -47,7 +47,8 @@ ONE = {
     "name": Row(("thing",), ("name",), 2),
     "name_new": Row(("thing",), ("name",), 2, "openmoji"),
     "shapes": Row(("shapes", "shapes", "mixed", "corners", "odd", "things"), (
-        "colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd", "name"), 4),
+        "colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd",
+        "name"), 4),
     "count": Row(("count",), ("count", "count", "count_all"), 3),
     "count_colour": Row(("count",), ("count_colour",), 3),
     "digits": Row(("digit",), ("digit",), 2),
@@ -187,7 +188,8 @@ def questions(row, seed, count, out, assets):
         return
     maker, made = Maker(row, seed, assets), 0
     for number, (scenes, dialogues) in enumerate(maker.batches(count)):
-        images = [write_picture(scene, out / f"{row}_{number:04d}{'abc'[i] if len(scenes) > 1 else ''}", assets) for i, scene in enumerate(scenes)]
+        letters = "abc" if len(scenes) > 1 else [""]
+        images = [write_picture(scene, out / f"{row}_{number:04d}{letter}", assets) for scene, letter in zip(scenes, letters)]
         tiles = [tile_count(scene.width, scene.height) for scene in scenes]
         for dialogue in dialogues:
             first = bool(images) and len(dialogue.turns) == 1 and maker.rng.random() < TEXT_FIRST

@@ -42,9 +42,9 @@ def text(words, x, y, capitals, ink=(20, 20, 30), plate=(), font=0):
 PICTURES = {
     # Small print that is legible in the tiles of a grid only.
     "notice.png": Scene(1344, 896, (thing("house", 420, 430, 400), thing("tree", 960, 330, 340), text("GARDEN", 1000, 760, 15)), SKY),
-    "counting.jpg": Scene(600, 600, tuple(thing("apple", x, y, 130) for x, y in ((110, 120), (330, 100), (500, 250), (130, 460), (360, 480)))
-                          + tuple(shape("red", "star", x, y, 100) for x, y in ((270, 280), (510, 470))) + (shape("blue", "star", 100, 290, 100),),
-                          PAPER, quality=88),
+    "counting.jpg": Scene(600, 600, (
+        *(thing("apple", x, y, 130) for x, y in ((110, 120), (330, 100), (500, 250), (130, 460), (360, 480))),
+        shape("red", "star", 270, 280, 100), shape("red", "star", 510, 470, 100), shape("blue", "star", 100, 290, 100)), PAPER, quality=88),
     "things.jpg": Scene(896, 448, (thing("dog", 150, 250, 220), thing("bicycle", 440, 230, 240), thing("umbrella", 740, 220, 230)), MINT,
                         quality=90),
     "price.png": Scene(448, 448, (thing("pizza", 224, 150, 210), text("$4.99", 224, 345, 52, (190, 20, 30), (255, 250, 225))), SAND),
