@@ -132,7 +132,8 @@ def main():
         if number % 20 == 0:
             spent = time.monotonic() - started
             left = spent * (len(questions) / number - 1)
-            print(f"{number} of {len(questions)}, {different} different, {spent:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
+            print(f"{number} of {len(questions)}, {different} different, {spent:.0f} s, about {left:.0f} s left",
+                  file=sys.stderr, flush=True)
     print(f"{len(questions) - different} of {len(questions)} answers are Hugging Face's, token for token.")
     sys.exit(1 if different else 0)
 

@@ -38,8 +38,8 @@ LONGEST = 96  # tokens of an answer
 CANNOT = re.compile(r"I cannot tell|(从图里)?看不出来")
 # What the model card promises; per cent.
 TARGETS = {"name": 97, "name_new": 60, "shapes": 97, "count": 92, "count_colour": 92, "digits": 96, "read": 90, "read_new_fonts": 80,
-           "list": 92, "exist": 98, "print": 75, "several": 95, "followup": 95, "cannot_tell": 97, "style": 95, "phrasing_en": 90, "phrasing_zh": 90,
-           "talk": 95}
+           "list": 92, "exist": 98, "print": 75, "several": 95, "followup": 95, "cannot_tell": 97, "style": 95, "phrasing_en": 90,
+           "phrasing_zh": 90, "talk": 95}
 
 
 # ---- Who answers ------------------------------------------------------------
@@ -67,8 +67,8 @@ class TorchBackend:
         from PIL import Image
         cuts = {name: tiles.cut(Image.open(folder / name), max_tiles or tiles.MAX_TILES) for q in questions for name in pictures(q)}
         inside = lambda part: len(cuts[part["image"]]) if "image" in part else part["text"]
-        prompts = [self.tokenizer.prompt([(message["role"], [inside(part) for part in message["content"]]) for message in question["messages"]])
-                   for question in questions]
+        said = lambda message: (message["role"], [inside(part) for part in message["content"]])
+        prompts = [self.tokenizer.prompt(list(map(said, question["messages"]))) for question in questions]
         with self.lock, torch.inference_mode():
             encode = lambda part: self.model.encode(tiles.normalise(part.to(self.device)).to(self.dtype)).flatten(0, 1)
             visual = {name: torch.cat([encode(part) for part in cut.split(4)]) for name, cut in cuts.items()}
@@ -336,7 +336,8 @@ class Progress:
                 self.shown, spent = now, now - self.started
                 rest = spent * self.left / max(self.total - self.left, 1e-9)
                 right = 100 * self.right / self.done
-                print(f"{self.done} of {self.questions}, {right:.1f} % right, {spent:.0f} s, about {rest:.0f} s left", file=sys.stderr, flush=True)
+                print(f"{self.done} of {self.questions}, {right:.1f} % right, {spent:.0f} s, about {rest:.0f} s left",
+                      file=sys.stderr, flush=True)
 
 
 def ask_all(backend, questions, folder, answers, path, concurrency):
