@@ -31,10 +31,21 @@ GRIDS = ((896, 448), (448, 896), (1344, 896), (896, 896), (1792, 1344), (640, 48
 PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344, 1792)) * 3 + ( (1000, 1000), (1200, 800), (1024, 768), (1600, 1200),
          (1792, 896), (1000, 700), (1280, 960))
 
+# The same at half the size: phase 1 learns on cheap windows to look for print.
+SMALL_PRINT = ((672, 448), (448, 672), (672, 672), (896, 448), (448, 896), (896, 672), (672, 896))
+
 # How often each kind of scene is drawn.
 SCENES = {"thing": 14, "things": 16, "shapes": 10, "mixed": 8, "count": 13, "odd": 5, "corners": 6, "digit": 5, "text": 20, "sign": 6}
-SETS, NOTHING = 0.16, 0.03  # part of the samples that have several pictures, or none
+SETS, NOTHING = 0.2, 0.03  # part of the samples that have several pictures, or none
 FOLLOW_UPS = 0.22           # part of the branches that are conversations
+
+
+def cells(scene, side, squeezed):
+    """Columns and rows of the scene's grid. In phase 1 a window of 224 px plays
+    the part of a tile."""
+    if side < TILE:
+        return scene.width // side, scene.height // side
+    return (1, 1) if squeezed else choose_grid(scene.width, scene.height)
 
 
 class Sample:
@@ -105,8 +116,8 @@ class Talk:
         return branches
 
     def image(self, scene, squeezed):
-        tiles = 1 if self.small or squeezed else tile_count(scene.width, scene.height)
-        t = self.tokenizer
+        columns, rows = cells(scene, WINDOW if self.small else TILE, squeezed)
+        tiles, t = columns * rows + (columns * rows > 1), self.tokenizer
         return [t.image_start] + [t.image] * (self.per_tile * tiles) + [t.image_end]
 
     def sample(self, pictures, squeezed=False):
@@ -151,6 +162,12 @@ def small_samples(rng, talk, pack, tiles, mix=SCENES):
     """Phase 1: pictures of 224 px, each a window of the model's tile."""
     size = (WINDOW, WINDOW)
     samples, left = [], tiles
+    for part in (0.1, 0.06):
+        large = rng.choice(SMALL_PRINT)
+        cost = large[0] * large[1] // WINDOW ** 2 + 1
+        for _ in range(int(tiles * part) // cost):
+            samples.append((talk.sample((skills.sample(rng, "print", *large, pack, talk.split),)), False))
+            left -= cost
     while left > 0:
         if rng.random() < SETS and left > 3:
             pictures = skills.sample_set(rng, (size,) * rng.choice((2, 2, 3)), pack, talk.split)[1]
@@ -201,19 +218,18 @@ def _resized(picture, width, height):
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def single(scene, pack, side):
-    """The scene as one tile [side, side, 3], and its labels."""
-    views = [(0, 0, scene.width, scene.height)]
-    return _resized(_drawn(scene, pack), side, side), painter.labels(scene, views, side // 14, pack)
-
-
-def grid(scene, pack):
-    """The scene's tiles [n, 448, 448, 3], the thumbnail last."""
-    columns, rows = choose_grid(scene.width, scene.height)
+def cut(scene, pack, side, squeezed):
+    """The scene's tiles [n, side, side, 3], a thumbnail last if there are
+    several, and the boxes of the picture that they show."""
+    columns, rows = cells(scene, side, squeezed)
     picture = _drawn(scene, pack)
-    large = _resized(picture, columns * TILE, rows * TILE)
-    cut = large.reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 1, 3, 4).reshape(-1, TILE, TILE, 3)
-    return np.concatenate((cut, _resized(picture, TILE, TILE)[None])) if columns * rows > 1 else cut
+    whole = (0, 0, scene.width, scene.height)
+    if columns * rows == 1:
+        return _resized(picture, side, side)[None], [whole]
+    width, height = scene.width / columns, scene.height / rows
+    tiles = _resized(picture, columns * side, rows * side).reshape(rows, side, columns, side, 3).transpose(0, 2, 1, 3, 4)
+    views = [(c * width, r * height, width, height) for r in range(rows) for c in range(columns)]
+    return np.concatenate((tiles.reshape(-1, side, side, 3), _resized(picture, side, side)[None])), [*views, whole]
 
 
 # ---- Steps ------------------------------------------------------------------
@@ -222,15 +238,15 @@ def _round_up(n, to=8):
     return -n % to + n
 
 
-def _group(samples, first_tiles, counts, tokenizer, kinds):
-    """Samples of one picture layout as arrays."""
+def _group(samples, first_tiles, tokenizer, kinds, step):
+    """Adds samples of one picture layout to the step's lists."""
     prefix = _round_up(max(len(s.prefix) for s in samples))
     room = _round_up(max(sum(len(b[1]) for b in s.branches) for s in samples), 16)
     b = len(samples)
     ids = np.full((b, prefix + room), tokenizer.pad, np.int64)
     positions = np.zeros((b, prefix + room), np.int64)
     branch = np.full((b, room), -1, np.int64)
-    targets, rows, owners, owner_kinds = [], [], [], []
+    start, targets, rows, owners = sum(len(part) for part in step["ids"]), [], [], []
     for i, sample in enumerate(samples):
         length = len(sample.prefix)
         ids[i, :length] = sample.prefix
@@ -241,55 +257,62 @@ def _group(samples, first_tiles, counts, tokenizer, kinds):
             ids[i, at:at + n] = tokens
             positions[i, at:at + n] = length + np.arange(n)
             branch[i, at - prefix:at - prefix + n] = j
-            for k in range(1, n):
-                if flags[k]:
-                    targets.append(tokens[k])
-                    rows.append(i * (prefix + room) + at + k - 1)
-                    owners.append(len(owner_kinds))
-            owner_kinds.append(kinds.setdefault(kind, len(kinds)))
+            learnt = [k for k in range(1, n) if flags[k]]
+            targets += [tokens[k] for k in learnt]
+            first = start + i * (prefix + room) + at - 1
+            rows += [first + k for k in learnt]
+            owners += [len(step["owner_kinds"])] * len(learnt)
+            step["owner_kinds"].append(kinds.setdefault(kind, len(kinds)))
             at += n
-    tiles = [[t for p in s.pictures for t in range(first_tiles[id(p)], first_tiles[id(p)] + counts[id(p)])] for s in samples]
-    arrays = dict(ids=ids, positions=positions, branch=branch, lengths=np.array([len(s.prefix) for s in samples]),
-                  targets=np.array(targets), rows=np.array(rows), owners=np.array(owners),
-                  tiles=np.array(tiles, np.int64).reshape(b, -1))
-    return dict({k: torch.from_numpy(v) for k, v in arrays.items()}, prefix=prefix, kinds=owner_kinds)
+    shown = [t for s in samples for p in s.pictures for t in first_tiles[id(p)]]
+    for name, values in (("ids", ids), ("positions", positions), ("branch", branch), ("lengths", [len(s.prefix) for s in samples]),
+                         ("targets", targets), ("rows", rows), ("owners", owners), ("shown", shown)):
+        step[name].append(np.asarray(values, np.int64).reshape(-1))
+    step["groups"].append((b, prefix, room))
 
 
 def build(samples, tokenizer, pack, side, grid_tiles):
-    """The step: `tiles` uint8 [n, side, side, 3] of single pictures with their
-    labels, `grids` uint8 [grid_tiles, 448, 448, 3], and `groups` (sequences of
-    one picture layout). Visual embeddings of the grids follow those of the tiles."""
-    first_tiles, counts, tiles, labels, grids = {}, {}, [], [], []
-    large = []
+    """The step: `tiles` uint8 [n, side, side, 3] with their labels, and those
+    of grids, `grids` uint8 [grid_tiles, 448, 448, 3], without; `groups`, the
+    (samples, prefix, room) of the samples of one picture layout; and flat
+    arrays over all groups: `ids` and `positions` of [samples, prefix + room],
+    `branch` of [samples, room], `lengths` of the prefixes, `shown` (which
+    tiles stand at the image positions, the grids' after the others), and
+    `targets`, their `rows` among the ids and the branches that own them."""
+    first_tiles, tiles, labels, grids = {}, [], [], []
+    count, large = 0, []
     for sample, squeezed in samples:
         for scene in sample.pictures:
-            count = 1 if side < TILE or squeezed else tile_count(scene.width, scene.height)
-            counts[id(scene)] = count
-            if count > 1:
+            columns, rows = cells(scene, side, squeezed)
+            if side == TILE and columns * rows > 1:
                 large.append(scene)
                 continue
-            tile, label = single(scene, pack, side)
-            first_tiles[id(scene)] = len(tiles)
-            tiles.append(tile)
-            labels.append(label)
-    at = len(tiles)
+            made, views = cut(scene, pack, side, squeezed)
+            first_tiles[id(scene)] = range(count, count + len(made))
+            count += len(made)
+            tiles.append(made)
+            labels.append(painter.labels(scene, views, side // 14, pack))
     for scene in large:
-        cut = grid(scene, pack)
-        first_tiles[id(scene)] = at
-        at += len(cut)
-        grids.append(cut)
+        made = cut(scene, pack, side, False)[0]
+        first_tiles[id(scene)] = range(count, count + len(made))
+        count += len(made)
+        grids.append(made)
     layouts = {}
     for sample, _ in samples:
-        layouts.setdefault(tuple(counts[id(p)] for p in sample.pictures), []).append(sample)
-    kinds = {}
-    groups = [_group(group, first_tiles, counts, tokenizer, kinds) for group in layouts.values()]
-    step = dict(tiles=torch.from_numpy(np.stack(tiles)), groups=groups, kinds=list(kinds))
+        layouts.setdefault(tuple(len(first_tiles[id(p)]) for p in sample.pictures), []).append(sample)
+    kinds, step = {}, {name: [] for name in ("ids", "positions", "branch", "lengths", "targets", "rows", "owners", "shown", "groups", "owner_kinds")}
+    for group in layouts.values():
+        _group(group, first_tiles, tokenizer, kinds, step)
+    for name in ("ids", "positions", "branch", "lengths", "targets", "rows", "owners", "shown"):
+        step[name] = torch.from_numpy(np.concatenate(step[name]))
+    step["kinds"] = list(kinds)
+    step["tiles"] = torch.from_numpy(np.concatenate(tiles))
     for name in ("class", "colour", "centre", "chars"):
         step[name] = torch.from_numpy(np.concatenate([label[name] for label in labels]))
     if grid_tiles:
-        cut = np.concatenate(grids) if grids else np.zeros((0, TILE, TILE, 3), np.uint8)
         step["grids"] = torch.zeros(grid_tiles, TILE, TILE, 3, dtype=torch.uint8)
-        step["grids"][:len(cut)] = torch.from_numpy(cut)
+        if grids:
+            torch.cat([torch.from_numpy(made) for made in grids], out=step["grids"][:sum(len(made) for made in grids)])
     return step
 
 

@@ -712,7 +712,7 @@ def _nth(rng, sizes, kit):
     return tuple(result)
 
 
-_SETS = {2: (("same", _same, 26), ("changed", _changed, 30), ("more", _more, 22), ("nth", _nth, 22)),
+_SETS = {2: (("same", _same, 26), ("changed", _changed, 45), ("more", _more, 22), ("nth", _nth, 22)),
          3: (("more", _more, 45), ("nth", _nth, 55))}
 
 

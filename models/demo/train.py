@@ -15,6 +15,7 @@ import argparse
 import collections
 import json
 import math
+import os
 import pathlib
 import time
 
@@ -147,41 +148,29 @@ def expose(tiles, generator, dtype):
 
 # ---- Forward ----------------------------------------------------------------
 
-class Attend:
-    """Attention of a group: the prefix is causal; a branch sees its prefix and,
+class Packed:
+    """Attention of several groups whose tokens lie in one row. In a group
+    [b, prefix + room] the prefix is causal; a branch sees its prefix and,
     causally, itself."""
 
-    def __init__(self, group, device):
-        self.prefix = group["prefix"]
-        branch, lengths = group["branch"].to(device), group["lengths"].to(device)
-        room = branch.shape[1]
-        own = (branch[:, :, None] == branch[:, None, :]) & torch.ones(room, room, dtype=torch.bool, device=device).tril()
-        seen = (torch.arange(self.prefix, device=device) < lengths[:, None])[:, None, :].expand(-1, room, -1)
-        self.mask = torch.cat((seen, own), 2)[:, None]
-
-    def __call__(self, q, k, v):
-        p = self.prefix
-        before = grouped(q[:, :, :p], k[:, :, :p], v[:, :, :p], is_causal=True)
-        after = grouped(q[:, :, p:], k, v, attn_mask=self.mask)
-        return torch.cat((before, after), 2)
-
-
-class Packed:
-    """Attention of several groups whose tokens lie in one row."""
-
-    def __init__(self, groups, device):
-        self.attends = [Attend(group, device) for group in groups]
-        self.shapes = [tuple(group["ids"].shape) for group in groups]
-        self.starts, total = [], 0
-        for b, n in self.shapes:
-            self.starts.append(total)
-            total += b * n
+    def __init__(self, groups, branch, lengths):
+        self.groups, start, at, first = [], 0, 0, 0
+        for b, prefix, room in groups:
+            mine = branch[at:at + b * room].view(b, room)
+            own = (mine[:, :, None] == mine[:, None, :]) & torch.ones(room, room, dtype=torch.bool, device=branch.device).tril()
+            seen = torch.arange(prefix, device=branch.device) < lengths[first:first + b, None]
+            mask = torch.cat((seen[:, None, :].expand(-1, room, -1), own), 2)[:, None]
+            self.groups.append((start, b, prefix, room, mask))
+            start, at, first = start + b * (prefix + room), at + b * room, first + b
 
     def __call__(self, q, k, v):
         parts = []
-        for attend, start, (b, n) in zip(self.attends, self.starts, self.shapes):
-            cut = lambda x: x[0, :, start:start + b * n].unflatten(1, (b, n)).transpose(0, 1)
-            parts.append(attend(cut(q), cut(k), cut(v)).transpose(1, 2).flatten(0, 1))
+        for start, b, prefix, room, mask in self.groups:
+            n = prefix + room
+            q_, k_, v_ = (x[0, :, start:start + b * n].unflatten(1, (b, n)).transpose(0, 1) for x in (q, k, v))
+            before = grouped(q_[:, :, :prefix], k_[:, :, :prefix], v_[:, :, :prefix], is_causal=True)
+            after = grouped(q_[:, :, prefix:], k_, v_, attn_mask=mask)
+            parts.append(torch.cat((before, after), 2).transpose(1, 2).flatten(0, 1))
         return torch.cat(parts)[None].transpose(1, 2)
 
 
@@ -249,37 +238,34 @@ class Learner:
         target = (grid + (0 if corner is None else corner[:, None])) / 16 - 1
         return F.mse_loss(self.heads["place"](visual).float(), target.float().expand(len(visual), -1, -1))
 
-    def read(self, groups, visual):
-        """Loss summed over the answers' tokens, and which tokens are right. All
-        groups run as one row; only attention tells them apart."""
-        flat = lambda name: torch.cat([g[name].flatten() for g in groups]).to(self.device, non_blocking=True)
-        ids = flat("ids")
+    def read(self, step, visual):
+        """Loss over the answers' tokens, and which tokens are right. All groups
+        run as one row; only attention tells them apart."""
+        ids, positions, shown, rows, targets, branch, lengths = (
+            step[name].to(self.device, non_blocking=True) for name in ("ids", "positions", "shown", "rows", "targets", "branch", "lengths"))
         x = self.model.language_model.model.embed_tokens(ids)
-        x = x.masked_scatter((ids == self.tokenizer.image)[:, None], visual[flat("tiles")].flatten(0, 1))
-        attend = Packed(groups, self.device)
+        x = x.masked_scatter((ids == self.tokenizer.image)[:, None], visual[shown].flatten(0, 1))
+        attend = Packed(step["groups"], branch, lengths)
         layers = len(self.model.language_model.model.layers)
-        hidden = self.model.language_model.model(x[None], flat("positions")[None], [attend] * layers)[0]
-        rows = torch.cat([g["rows"] + start for g, start in zip(groups, attend.starts)]).to(self.device)
+        hidden = self.model.language_model.model(x[None], positions[None], [attend] * layers)[0]
         logits = self.model.language_model.lm_head(hidden[rows]).float()
-        targets = flat("targets")
         return F.cross_entropy(logits, targets), logits.detach().argmax(-1) == targets
 
     def losses(self, step):
         visual, aux = self.look(step)
-        loss, right = self.read(step["groups"], visual)
-        return loss, aux, right.split([len(group["targets"]) for group in step["groups"]])
+        loss, right = self.read(step, visual)
+        return loss, aux, right
 
 
-def tally(step, rights, table):
+def tally(step, right, table):
     """Adds the step's branches to {kind: [right, all]}; a branch is right when
     all its answers' tokens are the first choice, as greedy decoding needs."""
-    for group, right in zip(step["groups"], rights):
-        good = torch.ones(len(group["kinds"]), dtype=torch.bool)
-        good[group["owners"][~right.cpu()]] = False
-        for kind, ok in zip(group["kinds"], good.tolist()):
-            entry = table[step["kinds"][kind]]
-            entry[0] += ok
-            entry[1] += 1
+    good = torch.ones(len(step["owner_kinds"]), dtype=torch.bool)
+    good[step["owners"][~right.cpu()]] = False
+    for kind, ok in zip(step["owner_kinds"], good.tolist()):
+        entry = table[step["kinds"][kind]]
+        entry[0] += ok
+        entry[1] += 1
 
 
 def share(table, row):
@@ -293,6 +279,10 @@ def share(table, row):
 def rate(progress, decay):
     """Level, then straight down to zero over the last `decay` of the way."""
     return min(1.0, max(0.0, (1 - progress) / decay))
+
+
+def _modest(_):
+    os.nice(10)  # the process that feeds the card comes first
 
 
 BLOCK = 8  # steps that are seen again together
@@ -316,7 +306,8 @@ def loader(args, phase, start, stop, seed, split="train", phrasing="seen"):
     tiles, grids = (args.tiles * 4, 0) if phase == 1 else (args.tiles, args.grid_tiles)
     data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, grids, ROOM[phase], split, phrasing)
     return torch.utils.data.DataLoader(data, batch_size=None, sampler=range(start, stop), num_workers=args.workers,
-                                       prefetch_factor=args.prefetch if args.workers else None, pin_memory=args.device == "cuda")
+                                       prefetch_factor=args.prefetch if args.workers else None, worker_init_fn=_modest,
+                                       pin_memory=args.device == "cuda")
 
 
 def validate(args, learner, phase, steps, split="test", phrasing="seen"):
@@ -351,7 +342,7 @@ def main():
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds; phase 2 is shortened to end by then")
     parser.add_argument("--workers", type=int, default=14)
-    parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
+    parser.add_argument("--echo", type=int, default=2, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
     parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
@@ -367,6 +358,8 @@ def main():
     torch.set_float32_matmul_precision("high")
     torch.backends.cuda.enable_cudnn_sdp(False)  # plans anew for every shape
     torch._dynamo.config.cache_size_limit = 64
+    if args.device == "cuda":
+        torch.set_num_threads(1)  # or they would fight the workers for every small sum
     learner = Learner(args.device, not args.no_compile and args.device != "cpu")
     if args.init:
         learner.model.load_state_dict(torch.load(args.init))
@@ -413,7 +406,7 @@ def main():
             before = time.time()
             step = next(coming)
             waited += time.time() - before
-            loss, aux, rights = learner.losses(step)
+            loss, aux, right = learner.losses(step)
             (loss + args.aux * (1 if phase == 1 else 0.5) * aux).backward()
             scale = min(1.0, (number + 1) / 100)
             if phase > 1:
@@ -422,16 +415,16 @@ def main():
             optimiser.step(scale)
             recent.append((loss.detach(), aux.detach()))
             if number % 20 == 0:
-                tally(step, rights, table)
+                tally(step, right, table)
             if (number + 1) % 50 == 0 or number + 1 == steps or args.device == "cpu":
                 loss, aux = (float(torch.stack(x).mean()) for x in zip(*recent))
-                right, total = (sum(x) for x in zip(*table.values())) if table else (0, 1)
+                good, total = (sum(x) for x in zip(*table.values())) if table else (0, 1)
                 rows = {row: round(share(table, row), 3) for row in sorted({kind.split(":")[0] for kind in table})}
                 now = time.time()
-                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {right / max(1, total):.3f} "
+                say(f"phase {phase} step {number + 1} loss {loss:.4f} aux {aux:.3f} right {good / max(1, total):.3f} "
                     f"{' '.join(f'{k} {v:.2f}' for k, v in rows.items())} {1000 * (now - mark) / len(recent):.0f} ms a step, {1000 * waited / len(recent):.0f} of them waiting for pictures, "
                     f"{now - started:.0f} s")
-                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=round(loss, 4), aux=round(aux, 4), right=round(right / max(1, total), 4),
+                log.write(json.dumps(dict(phase=phase, step=number + 1, loss=round(loss, 4), aux=round(aux, 4), right=round(good / max(1, total), 4),
                                           rows=rows, seconds=round(seconds + now - started, 1))) + "\n")
                 log.flush()
                 recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), now, 0.0
