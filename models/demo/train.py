@@ -276,9 +276,10 @@ def share(table, row):
 
 # ---- Loop -------------------------------------------------------------------
 
-def rate(progress, decay):
-    """Level, then straight down to zero over the last `decay` of the way."""
-    return min(1.0, max(0.0, (1 - progress) / decay))
+def rate(progress, level):
+    """Level for a while, then straight down to zero: the fine print is learnt
+    on the way down."""
+    return min(1.0, max(0.0, (1 - progress) / (1 - level)))
 
 
 def _modest(_):
@@ -333,14 +334,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps1", type=int, default=4000)
     parser.add_argument("--steps2", type=int, default=4000)
-    parser.add_argument("--decay", type=float, default=0.5, help="part of phase 2 in which the rate falls")
+    parser.add_argument("--level", type=float, default=0.2, help="part of the whole before the rate falls")
     parser.add_argument("--tiles", type=int, default=176, help="single tiles a step (four times as many windows in phase 1)")
     parser.add_argument("--grid-tiles", type=int, default=136, help="tiles of grids a step, in phase 2")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=0.002)
     parser.add_argument("--aux", type=float, default=0.5)
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
-    parser.add_argument("--finish-within", type=float, default=1e9, help="seconds; phase 2 is shortened to end by then")
+    parser.add_argument("--finish-within", type=float, default=1e9, help="seconds in all; phase 2 is shortened to end by then")
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--echo", type=int, default=2, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
@@ -408,11 +409,9 @@ def main():
             waited += time.time() - before
             loss, aux, right = learner.losses(step)
             (loss + args.aux * (1 if phase == 1 else 0.5) * aux).backward()
-            scale = min(1.0, (number + 1) / 100)
-            if phase > 1:
-                progress = max((number + 1) / steps, (time.time() - started) / args.finish_within)
-                scale *= 0.75 * rate(progress, args.decay)
-            optimiser.step(scale)
+            done = (number + 1 + (args.steps1 if phase > 1 else 0)) / (args.steps1 + args.steps2)
+            progress = max(done, (seconds + time.time() - started) / args.finish_within)
+            optimiser.step(min(1.0, (number + 1) / 100) * rate(progress, args.level))
             recent.append((loss.detach(), aux.detach()))
             if number % 20 == 0:
                 tally(step, right, table)
@@ -429,8 +428,10 @@ def main():
                 log.flush()
                 recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), now, 0.0
             first = number + 1
-            if time.time() - started > min(args.stop_after, args.finish_within):
-                out_of_time = args.stop_after < args.finish_within
+            if time.time() - started > args.stop_after:
+                out_of_time = True
+                break
+            if seconds + time.time() - started > args.finish_within:
                 break
             if args.snapshot and first % args.snapshot == 0:
                 save()
