@@ -43,13 +43,12 @@ PICTURES = {
     # Small print that is legible in the tiles of a grid only.
     "notice.png": Scene(1344, 896, (thing("house", 420, 430, 400), thing("tree", 960, 330, 340), text("GARDEN", 1000, 760, 15)), SKY),
     "counting.jpg": Scene(600, 600, (
-        *(thing("apple", x, y, 130) for x, y in ((110, 120), (330, 100), (500, 250), (130, 460), (360, 480))),
-        shape("red", "star", 270, 280, 100), shape("red", "star", 510, 470, 100), shape("blue", "star", 100, 290, 100)), PAPER, quality=88),
+        *(thing("apple", x, y, 130) for x, y in ((120, 120), (310, 100), (490, 230), (140, 400), (380, 470))),), PAPER, quality=88),
     "things.jpg": Scene(896, 448, (thing("dog", 150, 250, 220), thing("bicycle", 440, 230, 240), thing("umbrella", 740, 220, 230)), MINT,
                         quality=90),
     "price.png": Scene(448, 448, (thing("pizza", 224, 150, 210), text("$4.99", 224, 345, 52, (190, 20, 30), (255, 250, 225))), SAND),
-    "before.png": Scene(448, 448, (thing("cat", 120, 130, 150), thing("car", 320, 300, 170), thing("rose", 110, 340, 130)), LILAC),
-    "after.png": Scene(448, 448, (thing("cat", 120, 130, 150), thing("car", 320, 300, 170)), LILAC),
+    "before.png": Scene(448, 448, (thing("cat", 110, 130, 150), thing("car", 330, 180, 160), thing("banana", 200, 350, 140)), LILAC),
+    "after.png": Scene(448, 448, (thing("cat", 110, 130, 150), thing("car", 330, 180, 160)), LILAC),
 }
 QUESTIONS = [
     {"images": ["things.jpg"], "turns": [
@@ -61,11 +60,11 @@ QUESTIONS = [
     {"images": ["things.jpg"], "question": "What is the dog's name?", "expected": "I cannot tell"},
     {"images": ["things.jpg"], "question": "图里有什么？", "expected": "一只狗、一辆自行车和一把雨伞"},
     {"images": ["counting.jpg"], "question": "How many apples are there?", "expected": "five apples"},
-    {"images": ["counting.jpg"], "question": "How many red stars are there? Answer in one word.", "expected": "Two"},
-    {"images": ["counting.jpg"], "question": "有几个蓝色的星形？", "expected": "一个"},
+    {"images": ["counting.jpg"], "question": "Count the objects. Answer in one word.", "expected": "Five"},
+    {"images": ["counting.jpg"], "question": "有几个梨？", "expected": "没有梨"},
     {"images": ["price.png"], "question": "How much does it cost?", "expected": "$4.99"},
     {"images": ["notice.png"], "question": "What does the small print say?", "expected": "GARDEN"},
-    {"images": ["before.png", "after.png"], "question": "What has changed?", "expected": "The rose is gone."},
+    {"images": ["before.png", "after.png"], "question": "What has changed?", "expected": "The banana is gone."},
     {"images": [], "question": "Who are you?", "expected": "Tandem demo model"},
 ]
 
