@@ -154,23 +154,24 @@ class Packed:
     causally, itself."""
 
     def __init__(self, groups, branch, lengths):
-        self.groups, start, at, first = [], 0, 0, 0
+        self.groups, at, first = [], 0, 0
         for b, prefix, room in groups:
             mine = branch[at:at + b * room].view(b, room)
             own = (mine[:, :, None] == mine[:, None, :]) & torch.ones(room, room, dtype=torch.bool, device=branch.device).tril()
             seen = torch.arange(prefix, device=branch.device) < lengths[first:first + b, None]
             mask = torch.cat((seen[:, None, :].expand(-1, room, -1), own), 2)[:, None]
-            self.groups.append((start, b, prefix, room, mask))
-            start, at, first = start + b * (prefix + room), at + b * room, first + b
+            self.groups.append((b, prefix, room, mask))
+            at, first = at + b * room, first + b
+        self.sizes = [b * (prefix + room) for b, prefix, room in groups]
 
     def __call__(self, q, k, v):
         parts = []
-        for start, b, prefix, room, mask in self.groups:
-            n = prefix + room
-            q_, k_, v_ = (x[0, :, start:start + b * n].unflatten(1, (b, n)).transpose(0, 1) for x in (q, k, v))
-            before = grouped(q_[:, :, :prefix], k_[:, :, :prefix], v_[:, :, :prefix], is_causal=True)
-            after = grouped(q_[:, :, prefix:], k_, v_, attn_mask=mask)
-            parts.append(torch.cat((before, after), 2).transpose(1, 2).flatten(0, 1))
+        # Split, not sliced: the gradients are then put together at once.
+        for (b, prefix, room, mask), *row in zip(self.groups, *(x[0].split(self.sizes, 1) for x in (q, k, v))):
+            q, k, v = (x.unflatten(1, (b, prefix + room)).transpose(0, 1) for x in row)
+            early, late = q.split((prefix, room), 2)
+            before = grouped(early, k[:, :, :prefix], v[:, :, :prefix], is_causal=True)
+            parts.append(torch.cat((before, grouped(late, k, v, attn_mask=mask)), 2).transpose(1, 2).flatten(0, 1))
         return torch.cat(parts)[None].transpose(1, 2)
 
 
