@@ -35,7 +35,8 @@ PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344
 SMALL_PRINT = ((672, 448), (448, 672), (672, 672), (896, 448), (448, 896), (896, 672), (672, 896))
 
 # How often each kind of scene is drawn.
-SCENES = {"thing": 14, "things": 16, "shapes": 10, "mixed": 8, "count": 13, "odd": 5, "corners": 6, "digit": 5, "text": 20, "sign": 6}
+SCENES = {"thing": 14, "things": 16, "shapes": 10, "mixed": 8, "count": 16, "odd": 5, "corners": 6, "digit": 5, "text": 20, "sign": 6}
+LOOSE = 0.08                # part of the questions that lose a small word
 SETS, NOTHING = 0.2, 0.03  # part of the samples that have several pictures, or none
 FOLLOW_UPS = 0.22           # part of the branches that are conversations
 
@@ -55,6 +56,19 @@ class Sample:
         self.pictures = pictures  # scenes
         self.prefix = prefix      # ids
         self.branches = branches  # of (kind, ids, flags); a flag marks an id to learn
+
+
+_SMALL_WORDS = frozenset("the a an in of is are do does you can please this me there and it that for".split())
+_SMALL_LETTERS = frozenset("的了吗呢请这张里有一下啊")
+
+
+def _loosened(rng, question):
+    """The question without one of its small words, as people write in haste."""
+    parts, glue = (question.split(" "), " ") if question.isascii() else (list(question), "")
+    small = [i for i, part in enumerate(parts) if part.lower() in (_SMALL_WORDS if glue else _SMALL_LETTERS)]
+    if small and len(parts) > 3:
+        del parts[rng.choice(small)]
+    return glue.join(parts)
 
 
 def _system(rng, tokenizer):
@@ -99,6 +113,9 @@ class Talk:
                 made = skills.converse(rng, pictures, self.phrasing, rng.choice((2, 2, 3, 4)))
             else:
                 made = skills.ask(rng, pictures, self.phrasing)
+            if made and self.split == "train" and rng.random() < LOOSE:
+                *before, last = made.turns
+                made = made._replace(turns=(*before, last._replace(question=_loosened(rng, last.question))))
             if made:
                 return made
 

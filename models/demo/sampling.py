@@ -35,7 +35,7 @@ class Kit:
                         for t in range(len(THINGS))]
         self.things = tuple(t for t, s in enumerate(self.sources) if s)
         images, labels, train = assets.digits
-        wanted = split == "train"
+        self.train = wanted = split == "train"
         self.digits = [[i for i in range(len(labels)) if int(labels[i]) == d and bool(train[i]) == wanted] for d in range(10)]
         self.fonts = range(assets.train_fonts) if split != "fonts" else range(assets.train_fonts, len(assets.fonts))
         self.words = tuple(assets.words[0 if wanted else 1])
@@ -417,7 +417,11 @@ def _many(rng, width, height, count):
 
 
 def _countable_keys(rng, kit, count):
-    """Keys of `count` items, of one or two kinds, in random order."""
+    """Keys of `count` items, of one or two kinds, in random order; to learn
+    from, also of three or four."""
+    if kit.train and rng.random() < 0.2:
+        kinds = _different(rng, kit, rng.randint(3, 4), 0.75)
+        return [rng.choice(kinds) for _ in range(count)]
     style = rng.random()
     if style < 0.4:
         kinds = [_thing_key(rng, kit) if rng.random() < 0.55 else _shape_key(rng)]

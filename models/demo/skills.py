@@ -32,7 +32,7 @@ class Dialogue(NamedTuple):
 # fit the picture is drawn again.
 ONE = {
     "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 20, "relation": 12,
-    "relation_yes_no": 9, "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 18,
+    "relation_yes_no": 9, "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 26,
     "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
 SEVERAL = {"same": 40, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
 _ROWS = {
