@@ -144,6 +144,7 @@ TEST_F(LlmServerTest, GivesTheSameTokensAloneAndInABatch) {
   }
   std::vector<std::vector<uint32_t>> together(requests.size());
   std::vector<std::thread> callers;
+  callers.reserve(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     callers.emplace_back([&, i] { together[i] = Tokens(requests[i]); });
   }
@@ -192,10 +193,10 @@ TEST_F(LlmServerTest, SaysWhichOptionDoesNotFitTheModel) {
 TEST_F(LlmServerTest, RefusesAVocabularyWithoutTheTokensOfTheTemplate) {
   const TempDirectory temporary;
   const std::string& directory = temporary.path();
-  for (const std::string name :
-       {"vocab.json", "merges.txt", "added_tokens.json"}) {
-    std::filesystem::copy_file(DemoModel() + "/" + name,
-                               directory + "/" + name);
+  const std::filesystem::path from(DemoModel());
+  for (const char* name : {"vocab.json", "merges.txt", "added_tokens.json"}) {
+    std::filesystem::copy_file(from / name,
+                               std::filesystem::path(directory) / name);
   }
   nlohmann::json config = ReadDemo("config.json");
   // Ends behind <img>, which </img> follows.
