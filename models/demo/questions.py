@@ -126,7 +126,7 @@ def facts_of(scene):
     return facts
 
 
-def _absent(rng, facts, coloured=True):
+def absent(rng, facts, coloured=True):
     """A term for something plausible that is not there."""
     terms = facts.terms
     item = rng.choice(facts.items) if facts.items else None
@@ -188,7 +188,7 @@ def exist(rng, f):
             elif draw < 0.52:
                 term = ("colour", -1, item.colour)
     else:
-        term = rng.choice(_COLOURS) if rng.random() < (0.1 if f.items and f.items[0].kind == "shape" else 0.02) else _absent(rng, f)
+        term = rng.choice(_COLOURS) if rng.random() < (0.1 if f.items and f.items[0].kind == "shape" else 0.02) else absent(rng, f)
     if term is None:
         return None
     return ask_exist(f, term)
@@ -379,7 +379,7 @@ def odd(rng, f):
 def countable(rng, f):
     """A term to count, rarely one that fits nothing."""
     if not f.items or rng.random() < 0.08:
-        return _absent(rng, f)
+        return absent(rng, f)
     item = rng.choice(f.items)
     if item.kind == "shape" and rng.random() < 0.5:
         return "shape", item.name, -1
@@ -464,7 +464,7 @@ def cannot_absent(rng, f):
         if term in f.terms:
             return None
     else:
-        term = _absent(rng, f)
+        term = absent(rng, f)
     if term is None:
         return None
     slots = {"a": term}

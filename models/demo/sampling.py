@@ -298,8 +298,8 @@ def _sizes(rng, count, low, high):
     if draw < 0.15:  # all of about one size
         middle = rng.uniform(low, high)
         return [middle * rng.uniform(0.95, 1.05) for _ in range(count)]
-    if draw < 0.45 and high > 2 * low and count < 6:  # large ones and small ones, plain to see
-        split = rng.randint(1, count - 1) if count > 1 else 0
+    if draw < 0.45 and high > 2 * low and 1 < count < 6:  # large ones and small ones, plain to see
+        split = rng.randint(1, count - 1)
         sizes = [rng.uniform(low, 1.2 * low) if i < split else rng.uniform(0.75 * high, high) for i in range(count)]
         rng.shuffle(sizes)
         return sizes
@@ -703,6 +703,8 @@ def _two_views(rng, sizes, kit, before, after):
                 items.append(item._replace(angle=angles.setdefault(key, item.angle)) if still else item)
         result.append((width, height, items))
     first = _finish(rng, *result[0], painter.away, kit)
+    if before == after and sizes[0] == sizes[1] and rng.random() < 0.3:
+        return first, first._replace()  # the same picture twice
     second = _finish(rng, *result[1], painter.away, kit)
     if rng.random() < 0.6:
         second = second._replace(background=first.background)
