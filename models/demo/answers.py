@@ -78,7 +78,7 @@ class English:
                     words[key] = bare
                 else:
                     words["x"], words["p"] = one, more
-                    words.setdefault("a", more)  # "And the dogs?"
+                    words.setdefault("a", more if key == "p" else bare)  # "And the dogs?"
             elif key == "c":
                 name = COLOUR_NAMES[value]
                 words["c"] = rng.choice(synonyms.COLOURS[name]) if other and name in synonyms.COLOURS else name

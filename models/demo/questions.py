@@ -602,6 +602,8 @@ def _change(first, second):
 def changed(rng, fs):
     if len(fs) != 2 or not all(f.plain and f.items for f in fs):
         return None
+    if len(fs[0].items) == len(fs[1].items) == 1 and rng.random() < 0.4:  # easy
+        return None
     change = _change(*fs)
     return change and Found("changed", "changed", {}, "says_changed", change)
 

@@ -31,10 +31,10 @@ class Dialogue(NamedTuple):
 # Weights of the kinds, for one picture and for several. A kind that does not
 # fit the picture is drawn again.
 ONE = {
-    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 20, "relation": 12,
-    "relation_yes_no": 9, "neighbour": 10, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 26,
+    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 30, "relation": 12,
+    "relation_yes_no": 10, "neighbour": 14, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 26,
     "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
-SEVERAL = {"same": 40, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
+SEVERAL = {"same": 46, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
 _ROWS = {
     "name": ("name",),
     "shapes": ("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"),
@@ -70,11 +70,18 @@ def _put(rng, language, phrasing, found, style="full", explicit=False):
     """The question, at times with the small changes people make."""
     templates = language.templates[phrasing]
     random = rng.random
-    question = rng.choice(templates[found.key])
+    template = question = rng.choice(templates[found.key])
     if found.slots:
-        if found.key == "then_other" and "x" in found.slots:
-            question = question.replace("the {a}", "{x}")  # "And a cat?"
-        question = question.format(**language.slots(rng, found.slots, question))
+        if found.key == "then_other" and language.name == "en" and "a" not in found.slots:
+            while "he {a}" not in template:  # not "that dogs"
+                template = rng.choice(templates["then_other"])
+            if "x" in found.slots:  # "And a cat?"
+                template = template.replace("the {a}", "{x}").replace("The {a}", "{x}")
+        question = template.format(**language.slots(rng, found.slots, template))
+        if template[0] == "{":
+            question = question[0].upper() + question[1:]
+        if "的的" in question:
+            question = question.replace("的的", "的")
     if style != "full" or explicit:
         question = rng.choice(templates["style_" + style]).format(q=question)
     elif found.says != "talk" and found.key[:5] != "then_" and random() < 0.08:
@@ -164,7 +171,7 @@ def _pick(facts):
 
 # A conversation rather opens with what leaves something to follow up.
 _OPENING = {"name": 0.4, "list": 0.3, "groups": 0.5, "exist": 0.8, "colour": 3, "shape": 4, "relation": 3, "relation_yes_no": 2,
-            "neighbour": 4, "size_compare": 1.5, "corner": 0.5, "corner_of": 3, "count": 1.3, "count_all": 0.5, "count_colour": 1.3,
+            "neighbour": 7, "size_compare": 2.5, "corner": 0.5, "corner_of": 3, "count": 1.3, "count_all": 0.5, "count_colour": 1.3,
             "odd": 0.3, "cannot_know": 0.5, "same": 0.4, "changed": 0.3, "more": 1.5, "nth": 2.5, "which_shows": 3, "talk": 0}
 _OPENINGS = {id(pick): pick.times(_OPENING) for pick in _PICKS.values()}
 
@@ -258,17 +265,17 @@ def _follow_ups(rng, fs, last):
     if key in _OTHER:
         options.append((_OTHER_WEIGHT[key], lambda: _other(rng, f, key, slots)))
     if kind in ("exist", "name", "list", "count"):
-        options.append((2 if kind == "exist" else 0.3, lambda: _other_exist(rng, f, called)))
+        options.append((1 if kind == "exist" else 0.3, lambda: _other_exist(rng, f, called)))
     if kind in ("count", "count_colour", "groups"):
         options.append((2.5, lambda: _other_count(rng, f, last)))
     if kind in ("count_all", "count_colour") and it is not None:
         options.append((4, lambda: Found("name", "then_name", {}, "says_name", (it[:3],), it=it, called=it[:3])))
     if key == "count_colour" and "then_colour_count" in _KNOWN:
-        options.append((5, lambda: _other_colour(rng, f, slots["c"])))
+        options.append((8, lambda: _other_colour(rng, f, slots["c"])))
     if key == "neighbour" and "then_side" in _KNOWN:
         options.append((8, lambda: _other_side(rng, f, slots)))
     if key in ("relation", "relation_yes_no", "larger", "smaller") and kind != "cannot_absent":
-        options.append((4 if key == "relation" else 2, lambda: _back(f, key, slots)))
+        options.append((2.5 if key == "relation" else 1.5, lambda: _back(f, key, slots)))
     return options
 
 
@@ -293,6 +300,8 @@ def _back(f, key, slots):
 def _other_term(rng, f, key):
     """Something else to ask the same about."""
     if key == "exist":
+        if len(f.items) > 1 and rng.random() < 0.35:  # what was asked about is left out, so that "no" would win
+            return rng.choice(f.keys)
         found = questions.exist(rng, f)
         return found and found.slots["x"]
     if key == "count":
@@ -361,8 +370,8 @@ def _other_several(rng, fs, last):
 
 
 def _other_exist(rng, f, called):
-    found = questions.exist(rng, f)
-    return _again(found, "then_exist", found.slots) if found and found.slots["x"] != called else None
+    term = _other_term(rng, f, "exist")
+    return _again(questions.ask_exist(f, term), "then_exist", {"x": term}) if term and term != called else None
 
 
 def _other_count(rng, f, last):
@@ -375,7 +384,7 @@ def _other_count(rng, f, last):
     return _again(questions.ask_count(f, term), "then_count", {"p": term}) if term and term != last.called else None
 
 
-_RESTYLES = {"full": (("word", 4), ("short", 3), ("full", 2)), "short": (("full", 4), ("word", 1.5)), "word": (("full", 5), ("short", 1))}
+_RESTYLES = {"full": (("word", 4), ("short", 4), ("full", 1.2)), "short": (("full", 4), ("word", 1.5)), "word": (("full", 5), ("short", 1))}
 
 
 def _restyled(rng, language, phrasing, last, said="full"):
