@@ -491,7 +491,7 @@ def corners(rng, width, height, kit):
     for corner in rng.sample(range(4), number):
         size = short * rng.uniform(0.16, 0.27 if middle else 0.32)
         if apart:
-            size = short * (rng.uniform(0.15, 0.17) if rng.random() < 0.5 else rng.uniform(0.25, 0.27) if middle else rng.uniform(0.27, 0.34))
+            size = short * (rng.uniform(0.15, 0.17) if rng.random() < 0.5 else rng.uniform(0.25, 0.27 if middle else 0.34))
         x, y = (0.56 * size + rng.random() * 0.05 * side for side in (width, height))
         places.append((width - x if corner % 2 else x, height - y if corner > 1 else y, size))
     if middle:

@@ -258,7 +258,7 @@ def _follow_ups(rng, fs, last):
         if called[0] == "shape" and called[2] < 0 and kind != "colour" and _bare(it, f):
             options.append((5, lambda: _again(questions.ask_colour(it), "then_colour", {})))
         if f.terms.get(called) == 1 and (kind != "relation" or len(f.items) > 2):
-            options.append((2, lambda: _where(rng, f, last)))
+            options.append((1.5, lambda: _where(rng, f, last)))
     if it is not None and called[0] == "shape" and called[2] >= 0 and kind in ("name", "corner", "neighbour", "size_most", "odd") \
             and _bare(it, f):
         options.append((1, lambda: _again(questions.ask_colour(it), "then_colour", {})))
@@ -333,6 +333,8 @@ def _other(rng, f, key, slots):
             continue
         found = questions.answered(f, key, slots | {slot: term})
         if found is None or (found.kind == "cannot_absent" and found.args != (term,)):
+            continue
+        if found.kind == "relation_yes_no" and not found.args[0] and rng.random() < 0.5:  # "no" would win
             continue
         if slot == "c":
             said = {"a": ("colour", -1, term)}
