@@ -281,7 +281,7 @@ def _follow_ups(rng, fs, last):
 
 def _where(rng, f, last):
     item, called = last.it, last.called
-    avoid = _asked(last)[1].get("b") if last.kind == "relation" else None
+    avoid = _asked(last)[1].get("b") if last.kind in ("relation", "neighbour") else None
     for other in rng.sample(f.items, len(f.items)):
         term = f.mention(rng, other)
         if other is item or not term or (avoid and (term == avoid or term[:2] == avoid[:2])):
