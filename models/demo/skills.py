@@ -218,8 +218,6 @@ def ask(rng, scenes, phrasing="seen", kind=None, language=None, style=None):
 
 # ---- Conversations ----------------------------------------------------------
 
-_KNOWN = {key for key in ("then_full", "then_side", "then_colour_count")
-          if all(key in templates for language in LANGUAGES.values() for templates in language.templates.values())}
 # The slot of a question that "And the other one?" fills anew.
 _OTHER = {"exist": "x", "count": "p", "colour": "a", "shape": "c", "relation": "a", "relation_yes_no": "a", "larger": "a", "smaller": "a",
           "corner_of": "a", "neighbour": "b", "cannot_know": "a"}
@@ -270,9 +268,9 @@ def _follow_ups(rng, fs, last):
         options.append((2.5, lambda: _other_count(rng, f, last)))
     if kind in ("count_all", "count_colour") and it is not None:
         options.append((4, lambda: Found("name", "then_name", {}, "says_name", (it[:3],), it=it, called=it[:3])))
-    if key == "count_colour" and "then_colour_count" in _KNOWN:
+    if key == "count_colour":
         options.append((8, lambda: _other_colour(rng, f, slots["c"])))
-    if key == "neighbour" and "then_side" in _KNOWN:
+    if key == "neighbour":
         options.append((8, lambda: _other_side(rng, f, slots)))
     if key in ("relation", "relation_yes_no", "larger", "smaller") and kind != "cannot_absent":
         options.append((2.5 if key == "relation" else 1.5, lambda: _back(f, key, slots)))
@@ -393,9 +391,8 @@ def _restyled(rng, language, phrasing, last, said="full"):
     """The last answer again, after one in the style `said`, in another style
     or, if full, as it was."""
     answers = _say(language, last)
-    templates = language.templates[phrasing]
     options = [(style, weight) for style, weight in _RESTYLES[said]
-               if "then_" + style in templates and answers[_STYLES.index(style)] not in (None, None if style == "full" else answers[0])]
+               if answers[_STYLES.index(style)] not in (None, None if style == "full" else answers[0])]
     if not options:
         return None
     style = rng.choices([s for s, _ in options], [w for _, w in options])[0]
