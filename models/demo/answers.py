@@ -6,11 +6,13 @@ a circle, ("colour", -1, 2) a yellow shape. Every method of a language gives
 the full, the short and the one-word answer, None where a style does not fit.
 """
 
+import synonyms
 from phrases import en, zh
 from world import COLOUR_NAMES, COLOURS_ZH, PLURALS, SHAPES, SHAPES_ZH, THINGS
 
 SIDES = ("left", "right", "above", "below")
 OPPOSITE = (1, 0, 3, 2)
+OTHER_WORDS = 0.2  # how often a question calls something by another name than the answer
 
 
 def _terms():
@@ -34,6 +36,7 @@ class English:
     sides = ("to the left of", "to the right of", "above", "below")
     corners = ("top left", "top right", "bottom left", "bottom right")
     colours = COLOUR_NAMES
+    talk = en.ANSWERS_TALK
 
     def __init__(self):
         self.bare, self.plural, self.one = {}, {}, {}
@@ -43,25 +46,50 @@ class English:
             if colour >= 0:
                 words = [f"{COLOUR_NAMES[colour]} {w}" for w in words]
             self.bare[term], self.plural[term] = words
-            self.one[term] = ("an " if words[0][0] in "aeiou" and words[0] != "unicorn" else "a ") + words[0]
+            self.one[term] = self._one(words[0])
+        self.names = {term: self._names(term) for term in TERMS}
+        self.others = {term: names[1:] or names for term, names in self.names.items()}
 
-    def slots(self, slots):
-        """The words that fill a question's slots."""
+    @staticmethod
+    def _one(word):
+        return ("an " if word[0] in "aeiou" else "a ") + word
+
+    def _names(self, term):
+        """(bare, with its article, plural) of every name: the usual one first."""
+        kind, name, colour = term
+        if kind == "thing":
+            nouns = [THINGS[name][:2], *synonyms.THINGS.get(THINGS[name].en, ())]
+        elif kind == "shape":
+            nouns = [(SHAPES[name], PLURALS[name]), *synonyms.SHAPES.get(SHAPES[name], ())]
+        else:
+            nouns = [("shape", "shapes"), ("one", "ones")]
+        colours = ("",) if colour < 0 else [c + " " for c in (COLOUR_NAMES[colour], *synonyms.COLOURS.get(COLOUR_NAMES[colour], ()))]
+        return [(c + one, self._one(c + one), c + more) for c in colours for one, more in nouns]
+
+    def slots(self, rng, slots, template):
+        """The words that fill a question's slots, at times other words than
+        the answers use."""
         words = {}
         for key, value in slots.items():
-            if key in "ab":
-                words[key] = self.bare[value]
-            elif key == "x":
-                words["x"], words["p"] = self.one[value], self.plural[value]
-            elif key == "p":
-                words["p"] = self.plural[value]
+            other = rng.random() < OTHER_WORDS
+            if key in "abxp":
+                bare, one, more = rng.choice(self.others[value]) if other else self.names[value][0]
+                if key in "ab":
+                    words[key] = bare
+                else:
+                    words["x"], words["p"] = one, more
+                    words.setdefault("a", more if key == "p" else bare)  # "And the dogs?"
             elif key == "c":
-                words["c"] = COLOUR_NAMES[value]
+                name = COLOUR_NAMES[value]
+                words["c"] = rng.choice(synonyms.COLOURS[name]) if other and name in synonyms.COLOURS else name
             elif key == "side":
-                words["side"] = self.sides[value]
-                words["Side"] = _cap(self.sides[value])
+                words["side"] = rng.choice(synonyms.SIDES[value]) if other else self.sides[value]
             elif key == "corner":
-                words["corner"] = self.corners[value]
+                if other:
+                    hand = "{corner} corner" in template and rng.random() < 0.3
+                    words["corner"] = rng.choice((synonyms.CORNERS_HAND if hand else synonyms.CORNERS)[value])
+                else:
+                    words["corner"] = self.corners[value]
             elif key == "n":
                 words["n"] = self.ordinals[value]
         return words
@@ -160,13 +188,17 @@ class English:
         return f"The pictures are {'the same' if same else 'different'}.", "The same." if same else "Different.", _cap(word)
 
     def says_changed(self, change, a, b):
-        if change == "gone":
-            return f"The {self.bare[a]} is gone.", None, None
-        if change == "added":
-            return f"{_cap(self.one[b])} was added.", None, None
-        if change == "replaced":
-            return f"The {self.bare[a]} became {self.one[b]}.", None, None
-        return f"The {SHAPES[a[1]]} turned from {COLOUR_NAMES[a[2]]} to {COLOUR_NAMES[b[2]]}.", None, None
+        if change == "nothing":
+            full = "Nothing has changed."
+        elif change == "gone":
+            full = f"The {self.bare[a]} is gone."
+        elif change == "added":
+            full = f"{_cap(self.one[b])} was added."
+        elif change == "replaced":
+            full = f"The {self.bare[a]} became {self.one[b]}."
+        else:
+            full = f"The {SHAPES[a[1]]} turned from {COLOUR_NAMES[a[2]]} to {COLOUR_NAMES[b[2]]}."
+        return full, full, None
 
     def says_more(self, a, n, pictures):
         """`a` is None for things of any kind; `n` is None where all have as many."""
@@ -186,34 +218,6 @@ class English:
     def says_no_picture(self):
         return "I see no picture. Please send me one.", None, None
 
-    talk = {
-        "talk_hello": "Hello! I am the Tandem demo model. Send me a picture and ask me about it.",
-        "talk_who": "I am the Tandem demo model, a small vision-language model.",
-        "talk_able": "I can name things, count them, say where they are, read print and digits, and compare pictures.",
-        "talk_unable": "I cannot recognise people, read long texts or answer questions that have nothing to do with a picture.",
-        "talk_things": "I know one hundred everyday things, such as animals, food, vehicles and tools, and eight shapes in ten colours.",
-        "talk_read": "I can read printed words, numbers and prices, and handwritten digits.",
-        "talk_count": "I can count to nine.",
-        "talk_pictures": "I can look at up to three pictures at once.",
-        "talk_languages": "I speak English and Chinese.",
-        "talk_size": "I have about twelve million parameters.",
-        "talk_trained": "I was trained from nothing on drawn pictures, in less than half an hour on one GPU.",
-        "talk_maker": "I was made for Tandem, a server for vision-language models.",
-        "talk_human": "I am a computer program. I have no feelings.",
-        "talk_trust": "I make mistakes. Please check what matters.",
-        "talk_private": "I keep nothing. I only know what is in this conversation.",
-        "talk_learn": "I do not learn from conversations.",
-        "talk_speed": "I am small and fast. I run inside Tandem.",
-        "talk_how": "Send me a picture and ask a question about it, in English or Chinese.",
-        "talk_licence": "I come with the Apache 2.0 licence, which allows commercial use.",
-        "talk_thanks": "You are welcome!",
-        "talk_bye": "Goodbye!",
-        "talk_praise": "Thank you! I am glad that I could help.",
-        "talk_insult": "I am sorry. I am only a small model.",
-        "talk_offtopic": "I am a small demo model. I can only talk about simple pictures.",
-        "talk_ok": "Good. What else would you like to know?",
-    }
-
 
 class Chinese:
     name = "zh"
@@ -223,6 +227,7 @@ class Chinese:
     sides = ("左边", "右边", "上面", "下面")
     corners = ("左上角", "右上角", "左下角", "右下角")
     colours = COLOURS_ZH
+    talk = zh.ANSWERS_TALK
 
     def __init__(self):
         self.bare, self.measure, self.one = {}, {}, {}
@@ -234,21 +239,43 @@ class Chinese:
             self.bare[term] = words
             self.measure[term] = THINGS[name].measure if kind == "thing" else "个"
             self.one[term] = f"一{self.measure[term]}{words}"
+        self.names = {term: self._names(term) for term in TERMS}
+        self.others = {term: names[1:] or names for term, names in self.names.items()}
 
-    def slots(self, slots):
-        """The words that fill a question's slots."""
+    def _names(self, term):
+        """All names: the usual one first."""
+        kind, name, colour = term
+        if kind == "thing":
+            return [THINGS[name].zh, *synonyms.THINGS_ZH.get(THINGS[name].zh, ())]
+        nouns = [SHAPES_ZH[name], *synonyms.SHAPES_ZH.get(SHAPES_ZH[name], ())] if kind == "shape" else ["图形"]
+        if colour < 0:
+            return nouns
+        word = COLOURS_ZH[colour]
+        words = [word + "的", word, word[:-1] + "的", word[:-1]] + [w + "的" for w in synonyms.COLOURS_ZH.get(word, ())]
+        return [w + noun for w in words for noun in nouns] + ([word + "的"] if kind == "colour" else [])
+
+    def slots(self, rng, slots, template):
+        """The words that fill a question's slots, at times other words than
+        the answers use."""
         words = {}
         for key, value in slots.items():
-            if key in "ab":
-                words[key] = self.bare[value]
-            elif key in "xp":
-                words["x"], words["p"], words["m"] = self.one[value], self.bare[value], self.measure[value]
+            other = rng.random() < OTHER_WORDS
+            if key in "abxp":
+                name = rng.choice(self.others[value]) if other else self.names[value][0]
+                if key in "ab":
+                    words[key] = name
+                else:
+                    measure = self.measure[value]
+                    words["x"], words["p"], words["m"] = f"一{measure}{name}", name, measure
+                    words.setdefault("a", name)
             elif key == "c":
-                words["c"] = COLOURS_ZH[value]
+                words["c"] = word = COLOURS_ZH[value]
+                if other:
+                    words["c"] = rng.choice(synonyms.COLOURS_ZH.get(word, (word,)) + ((word[:-1],) if "{c}的" in template else ()))
             elif key == "side":
-                words["side"] = self.sides[value]
+                words["side"] = rng.choice(synonyms.SIDES_ZH[value]) if other else self.sides[value]
             elif key == "corner":
-                words["corner"] = self.corners[value]
+                words["corner"] = rng.choice(synonyms.CORNERS_ZH[value]) if other else self.corners[value]
             elif key == "n":
                 words["n"] = self.ordinals[value]
         return words
@@ -343,13 +370,17 @@ class Chinese:
         return f"两张图{words}。", words + "。", words
 
     def says_changed(self, change, a, b):
-        if change == "gone":
-            return f"{self.bare[a]}不见了。", None, None
-        if change == "added":
-            return f"多了{self.one[b]}。", None, None
-        if change == "replaced":
-            return f"{self.bare[a]}变成了{self.bare[b]}。", None, None
-        return f"{SHAPES_ZH[a[1]]}从{COLOURS_ZH[a[2]]}变成了{COLOURS_ZH[b[2]]}。", None, None
+        if change == "nothing":
+            full = "没有变化。"
+        elif change == "gone":
+            full = f"{self.bare[a]}不见了。"
+        elif change == "added":
+            full = f"多了{self.one[b]}。"
+        elif change == "replaced":
+            full = f"{self.bare[a]}变成了{self.bare[b]}。"
+        else:
+            full = f"{SHAPES_ZH[a[1]]}从{COLOURS_ZH[a[2]]}变成了{COLOURS_ZH[b[2]]}。"
+        return full, full, None
 
     def says_more(self, a, n, pictures):
         if n is None:
@@ -368,34 +399,6 @@ class Chinese:
 
     def says_no_picture(self):
         return "我没有看到图片，请发给我一张。", None, None
-
-    talk = {
-        "talk_hello": "你好！我是Tandem演示模型。请发给我一张图片，然后提问。",
-        "talk_who": "我是Tandem演示模型，一个小型视觉语言模型。",
-        "talk_able": "我能说出东西的名字，数数，说出位置，读字和数字，还能比较图片。",
-        "talk_unable": "我认不出人，读不了长文章，也答不了和图片无关的问题。",
-        "talk_things": "我认识一百种常见的东西，比如动物、食物、车和工具，还有十种颜色的八种形状。",
-        "talk_read": "我能读印刷的单词、数字和价格，还有手写的数字。",
-        "talk_count": "我能数到九。",
-        "talk_pictures": "我一次最多能看三张图片。",
-        "talk_languages": "我会说中文和英文。",
-        "talk_size": "我大约有一千二百万个参数。",
-        "talk_trained": "我是用画出来的图片从零开始训练的，在一块显卡上不到半小时。",
-        "talk_maker": "我是为Tandem做的，Tandem是视觉语言模型的服务器。",
-        "talk_human": "我是一个电脑程序，没有感情。",
-        "talk_trust": "我会出错，重要的事请再检查一下。",
-        "talk_private": "我什么都不保存，只知道这次对话里的内容。",
-        "talk_learn": "我不会从对话中学习。",
-        "talk_speed": "我又小又快，在Tandem里运行。",
-        "talk_how": "请发给我一张图片，然后用中文或英文提问。",
-        "talk_licence": "我用的是Apache 2.0许可证，可以商用。",
-        "talk_thanks": "不客气！",
-        "talk_bye": "再见！",
-        "talk_praise": "谢谢！很高兴能帮上忙。",
-        "talk_insult": "对不起，我只是一个小模型。",
-        "talk_offtopic": "我是一个小演示模型，只会聊简单的图片。",
-        "talk_ok": "好的，还想知道什么？",
-    }
 
 
 LANGUAGES = {"en": English(), "zh": Chinese()}

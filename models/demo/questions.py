@@ -21,7 +21,8 @@ _COLOURS = tuple(("colour", -1, c) for c in range(len(COLOUR_NAMES)))
 
 class Found(NamedTuple):
     """Something to ask: the key and slots of the question, the method and
-    arguments of the answer, and the item and its name that "it" would be."""
+    arguments of the answer, and the item and its name that "it" would be. What
+    a follow-up asks in full is `asked`, a key and slots."""
     kind: str
     key: str
     slots: dict
@@ -30,6 +31,7 @@ class Found(NamedTuple):
     spelled: str = ""
     it: object = None
     called: tuple = ()
+    asked: tuple = ()
 
 
 # ---- Facts ------------------------------------------------------------------
@@ -94,6 +96,23 @@ def side_of(a, b):
     return None
 
 
+# Of the square that holds a shape: the longer side of what is drawn in it, and
+# the square root of its area. A thing touches its square.
+_DRAWN = {"circle": (0.83, 0.74), "square": (0.73, 0.73), "triangle": (0.85, 0.58), "star": (0.85, 0.50), "heart": (0.91, 0.71),
+          "cross": (0.83, 0.61), "diamond": (0.91, 0.53), "moon": (0.86, 0.53)}
+_DRAWN = tuple(_DRAWN[shape] for shape in SHAPES)
+
+
+def times_larger(a, b):
+    """How many times larger than b the item a is drawn, by length and by area:
+    the lesser."""
+    (c, d), (e, f) = (_DRAWN[i.name] if i.kind == "shape" else (1.0, 0.65) for i in (a, b))
+    ratio = a.size / b.size
+    return ratio * min(c / e, d / f)
+
+
+CLEARLY = 1.35  # so many times larger is plain to see
+
 _LAST = {}
 
 
@@ -107,7 +126,7 @@ def facts_of(scene):
     return facts
 
 
-def _absent(rng, facts, coloured=True):
+def absent(rng, facts, coloured=True):
     """A term for something plausible that is not there."""
     terms = facts.terms
     item = rng.choice(facts.items) if facts.items else None
@@ -169,7 +188,7 @@ def exist(rng, f):
             elif draw < 0.52:
                 term = ("colour", -1, item.colour)
     else:
-        term = rng.choice(_COLOURS) if rng.random() < (0.1 if f.items and f.items[0].kind == "shape" else 0.02) else _absent(rng, f)
+        term = rng.choice(_COLOURS) if rng.random() < (0.1 if f.items and f.items[0].kind == "shape" else 0.02) else absent(rng, f)
     if term is None:
         return None
     return ask_exist(f, term)
@@ -216,9 +235,8 @@ def size_most(rng, f):
     if len(f.items) < 2 or not f.plain:
         return None
     largest = rng.random() < 0.5
-    order = sorted(f.items, key=lambda i: i.size, reverse=largest)
-    a, b = order[:2]
-    if max(a.size, b.size) < 1.25 * min(a.size, b.size) or f.terms[a[:3]] > 1:
+    a = (max if largest else min)(f.items, key=lambda i: i.size * _DRAWN[i.name][0] if i.kind == "shape" else i.size)
+    if f.terms[a[:3]] > 1 or any([(times_larger(a, b) if largest else times_larger(b, a)) < 1.25 for b in f.items if b is not a]):
         return None
     return Found("size_most", "largest" if largest else "smallest", {}, "says_size_most", (largest, a[:3]), it=a, called=a[:3])
 
@@ -233,17 +251,23 @@ def _two(rng, f):
 
 
 def size_compare(rng, f):
-    for _ in range(3):
+    for _ in range(4):
         two = _two(rng, f)
         if not two:
             continue
-        a, b, first, second = two
-        if max(a.size, b.size) < 1.35 * min(a.size, b.size):
-            continue
-        larger, asked = a.size > b.size, rng.random() < 0.5
-        return Found("size_compare", "larger" if asked else "smaller", {"a": first, "b": second}, "says_size_compare",
-                     (larger == asked, first, second, larger), it=a, called=first)
+        found = ask_size_compare(*two, rng.random() < 0.5)
+        if found:
+            return found
     return None
+
+
+def ask_size_compare(a, b, first, second, asked):
+    """`asked` is whether a is asked to be the larger one."""
+    larger = times_larger(a, b) >= CLEARLY
+    if not larger and times_larger(b, a) < CLEARLY:
+        return None
+    return Found("size_compare", "larger" if asked else "smaller", {"a": first, "b": second}, "says_size_compare",
+                 (larger == asked, first, second, larger), it=a, called=first)
 
 
 def _plain_pair(rng, f):
@@ -280,8 +304,27 @@ def relation_yes_no(rng, f):
         if rng.random() < 0.3:  # across, where that is not half true
             across = a.y - b.y if side < 2 else a.x - b.x
             asked = (2 if side < 2 else 0) + (across < 0)
+    return ask_relation_yes_no(a, first, second, side, asked)
+
+
+def ask_relation_yes_no(a, first, second, side, asked):
     return Found("relation_yes_no", "relation_yes_no", {"a": first, "b": second, "side": asked}, "says_relation_yes_no",
                  (asked == side, first, second, side), it=a, called=first)
+
+
+def _on_side(f, b, side):
+    """The one item on this side of b, or None."""
+    result = None
+    for c in f.items:
+        if c is not b:
+            along, across = (c.x - b.x, c.y - b.y) if side < 2 else (c.y - b.y, c.x - b.x)
+            if side % 2 == 0:
+                along = -along
+            if along > 0 and abs(across) < 2.5 * along:
+                if result is not None or along <= 1.7 * abs(across):
+                    return None
+                result = c
+    return result
 
 
 def neighbour(rng, f):
@@ -290,15 +333,13 @@ def neighbour(rng, f):
     pair = _plain_pair(rng, f)
     if not pair:
         return None
-    a, b, _, second, side = pair
-    for c in f.items:  # nothing else may lie on that side
-        if c is not a and c is not b:
-            along, across = (c.x - b.x, c.y - b.y) if side < 2 else (c.y - b.y, c.x - b.x)
-            if side % 2 == 0:
-                along = -along
-            if along > 0 and abs(across) < 2.5 * along:
-                return None
-    return Found("neighbour", "neighbour", {"side": side, "b": second}, "says_neighbour", (side, second, a[:3]), it=a, called=a[:3])
+    _, b, _, second, side = pair
+    return ask_neighbour(f, b, second, side)
+
+
+def ask_neighbour(f, b, second, side):
+    a = _on_side(f, b, side) if f.plain else None
+    return a and Found("neighbour", "neighbour", {"side": side, "b": second}, "says_neighbour", (side, second, a[:3]), it=a, called=a[:3])
 
 
 def corner(rng, f):
@@ -338,7 +379,7 @@ def odd(rng, f):
 def countable(rng, f):
     """A term to count, rarely one that fits nothing."""
     if not f.items or rng.random() < 0.08:
-        return _absent(rng, f)
+        return absent(rng, f)
     item = rng.choice(f.items)
     if item.kind == "shape" and rng.random() < 0.5:
         return "shape", item.name, -1
@@ -367,11 +408,14 @@ def count_colour(rng, f):
     found = [i.colour for i in f.items if i.kind == "shape"]
     if not found:
         return None
-    colour = rng.choice(found) if rng.random() < 0.9 else rng.randrange(len(COLOUR_NAMES))
+    return ask_count_colour(f, rng.choice(found) if rng.random() < 0.9 else rng.randrange(len(COLOUR_NAMES)))
+
+
+def ask_count_colour(f, colour, key="count_colour"):
     term = ("colour", -1, colour)
     number = f.terms.get(term, 0)
     it = f.items[index(f, term)] if number == 1 else None
-    return Found("count_colour", "count_colour", {"c": colour}, "says_count_colour", (number, colour), it=it, called=term)
+    return Found("count_colour", key, {"c": colour}, "says_count_colour", (number, colour), it=it, called=term)
 
 
 def digit(rng, f, key="digit"):
@@ -420,7 +464,7 @@ def cannot_absent(rng, f):
         if term in f.terms:
             return None
     else:
-        term = _absent(rng, f)
+        term = absent(rng, f)
     if term is None:
         return None
     slots = {"a": term}
@@ -445,8 +489,58 @@ def cannot_know(rng, f):
     item = rng.choice(lone)
     if item.kind == "shape" and rng.random() < 0.6:
         return None
-    term = f.mention(rng, item)
+    return ask_cannot_know(item, f.mention(rng, item))
+
+
+def ask_cannot_know(item, term):
     return Found("cannot_know", "cannot_know", {"a": term}, "says_cannot_know", (), it=item, called=term)
+
+
+def answered(f, key, slots):
+    """What the question finds, or None where that is not certain. Of the items
+    that it asks about, one may be absent."""
+    if key == "exist":
+        return ask_exist(f, slots["x"])
+    if key == "count":
+        return ask_count(f, slots["p"])
+    if key == "count_colour":
+        return ask_count_colour(f, slots["c"])
+    if key == "shape":
+        lone = [i for i in f.items if i.colour == slots["c"]]
+        return ask_shape(lone[0]) if len(lone) == 1 else None
+    terms = [slots[name] for name in "ab" if name in slots]
+    absent = [term for term in terms if term not in f.terms]
+    if absent:
+        fits = len(absent) == 1 and key != "cannot_know" and (key != "colour" or absent[0][0] == "shape")
+        return Found("cannot_absent", key, slots, "says_cannot_absent", (absent[0],)) if fits else None
+    if any([f.terms[term] != 1 for term in terms]):
+        return None
+    items = [f.items[index(f, term)] for term in terms]
+    a, first = items[0], terms[0]
+    if key == "colour":
+        return ask_colour(a) if first[0] == "shape" and first[2] < 0 else None
+    if key == "corner_of":
+        return ask_corner_of(f, a, first) if f.corner(a) is not None else None
+    if key == "neighbour":
+        return ask_neighbour(f, a, first, slots["side"])
+    if key == "cannot_know":
+        return ask_cannot_know(a, first)
+    b, second = items[1], terms[1]
+    if a is b:
+        return None
+    if key in ("larger", "smaller"):
+        return ask_size_compare(a, b, first, second, key == "larger")
+    side = side_of(a, b)
+    if side is None:
+        return None
+    if key == "relation":
+        return ask_relation(a, first, second, side)
+    asked = slots["side"]
+    if asked != side and asked != OPPOSITE[side]:
+        across = a.y - b.y if side < 2 else a.x - b.x
+        if (across > 0) == (asked % 2 == 1):  # half true
+            return None
+    return ask_relation_yes_no(a, first, second, side, asked)
 
 
 def talk(rng, f):
@@ -457,9 +551,15 @@ def talk(rng, f):
 # ---- Several pictures -------------------------------------------------------
 
 def same(rng, fs):
-    if len(fs) != 2 or any([len(f.items) != 1 or not f.plain for f in fs]):
+    if len(fs) != 2 or not all(f.plain and f.items for f in fs):
         return None
-    return Found("same", "same", {}, "says_same", (fs[0].keys[0] == fs[1].keys[0],))
+    first, second = fs
+    if len(first.items) == len(second.items) == 1:
+        return Found("same", "same", {}, "says_same", (first.keys[0] == second.keys[0],))
+    change = _change(first, second)
+    if change is None or (change[0] != "nothing" and rng.random() < 0.7):  # as often the same as not
+        return None
+    return Found("same", "same", {}, "says_same", (change[0] == "nothing",))
 
 
 def _kept(a, b, first, second):
@@ -467,33 +567,45 @@ def _kept(a, b, first, second):
     return abs(a.x / first.width - b.x / second.width) < 0.07 and abs(a.y / first.height - b.y / second.height) < 0.07
 
 
-def changed(rng, fs):
-    if len(fs) != 2 or not fs[0].plain or not fs[1].plain:
-        return None
-    first, second = fs
-    if max(len(first.items), len(second.items)) < 2 or len(set(first.keys)) < len(first.keys) or len(set(second.keys)) < len(second.keys):
+def _change(first, second):
+    """(what changed, term before, term after), or None where it is not plain
+    or not one thing alone."""
+    if len(set(first.keys)) < len(first.keys) or len(set(second.keys)) < len(second.keys):
         return None
     gone = [i for i in first.items if i[:3] not in second.terms]
     new = [i for i in second.items if i[:3] not in first.terms]
-    if len(gone) + len(new) == 0 or len(gone) > 1 or len(new) > 1:
+    if len(gone) > 1 or len(new) > 1:
         return None
     for item in first.items:
-        if item[:3] in second.terms and not _kept(item, second.items[second.keys.index(item[:3])], first.scene, second.scene):
-            return None
+        if item[:3] in second.terms:
+            other = second.items[second.keys.index(item[:3])]
+            if not _kept(item, other, first.scene, second.scene):
+                return None
+            if not gone and not new:
+                grown = other.size / item.size * min(first.scene.width, first.scene.height) / min(second.scene.width, second.scene.height)
+                if not 0.8 < grown < 1.25:
+                    return None
     a, b = gone[0][:3] if gone else None, new[0][:3] if new else None
+    if not a and not b:
+        return "nothing", a, b
     if not b:
-        change = "gone"
-    elif not a:
-        change = "added"
-    elif not _kept(gone[0], new[0], first.scene, second.scene):
+        return "gone", a, b
+    if not a:
+        return "added", a, b
+    if len(first.items) > 1 and not _kept(gone[0], new[0], first.scene, second.scene):
         return None
-    elif a[0] == b[0] == "shape" and a[1] == b[1]:
-        if first.terms["shape", a[1], -1] > 1:
-            return None
-        change = "recoloured"
-    else:
-        change = "replaced"
-    return Found("changed", "changed", {}, "says_changed", (change, a, b))
+    if a[0] == b[0] == "shape" and a[1] == b[1]:
+        return ("recoloured", a, b) if first.terms["shape", a[1], -1] == 1 else None
+    return "replaced", a, b
+
+
+def changed(rng, fs):
+    if len(fs) != 2 or not all(f.plain and f.items for f in fs):
+        return None
+    if len(fs[0].items) == len(fs[1].items) == 1 and rng.random() < 0.4:  # easy
+        return None
+    change = _change(*fs)
+    return change and Found("changed", "changed", {}, "says_changed", change)
 
 
 def _most(counts):
@@ -511,6 +623,10 @@ def more(rng, fs):
     term = rng.choice(terms)
     if term[0] == "shape" and rng.random() < 0.4:
         term = ("shape", term[1], -1)
+    return ask_more(fs, term)
+
+
+def ask_more(fs, term):
     counts = [f.terms.get(term, 0) for f in fs]
     most = _most(counts)
     if max(counts) < 2 or most is None:
@@ -545,6 +661,10 @@ def which_shows(rng, fs):
     if term[0] == "shape" and rng.random() < 0.4:
         wide = ("shape", term[1], -1)
         term = wide if sum(wide in f.terms for f in fs) == 1 else term
+    return ask_which_shows(term, n)
+
+
+def ask_which_shows(term, n):
     return Found("which_shows", "which_shows", {"x": term}, "says_which_shows", (term, n))
 
 

@@ -294,9 +294,15 @@ def _place(rng, width, height, halves, apart=0.0, tries=25, taken=()):
 
 
 def _sizes(rng, count, low, high):
-    if rng.random() < 0.25:  # all of about one size
+    draw = rng.random()
+    if draw < 0.15:  # all of about one size
         middle = rng.uniform(low, high)
         return [middle * rng.uniform(0.95, 1.05) for _ in range(count)]
+    if draw < 0.45 and high > 2 * low and 1 < count < 6:  # large ones and small ones, plain to see
+        split = rng.randint(1, count - 1)
+        sizes = [rng.uniform(low, 1.2 * low) if i < split else rng.uniform(0.75 * high, high) for i in range(count)]
+        rng.shuffle(sizes)
+        return sizes
     span = math.log(high / low)
     return [low * math.exp(span * rng.random()) for _ in range(count)]
 
@@ -376,6 +382,8 @@ def _shape_keys(rng, count):
 
 def _scene_of(rng, kit, width, height, keys, places):
     painter = _Painter(rng, kit)
+    if len({key[0] for key in keys}) == 2:  # a shape fills its square less than a thing: as large, as often
+        places = [(x, y, 1.14 * size if key[0] == "shape" else size) for key, (x, y, size) in zip(keys, places)]
     items = [painter.make(key, *place) for key, place in zip(keys, places)]
     return _finish(rng, width, height, items, painter.away, kit)
 
@@ -479,8 +487,11 @@ def corners(rng, width, height, kit):
     keys = _different(rng, kit, number + middle, 0.5)
     short = min(width, height)
     places = []
+    apart = rng.random() < 0.4  # sizes that are plain to compare
     for corner in rng.sample(range(4), number):
         size = short * rng.uniform(0.16, 0.27 if middle else 0.32)
+        if apart:
+            size = short * (rng.uniform(0.15, 0.17) if rng.random() < 0.5 else rng.uniform(0.25, 0.27 if middle else 0.34))
         x, y = (0.56 * size + rng.random() * 0.05 * side for side in (width, height))
         places.append((width - x if corner % 2 else x, height - y if corner > 1 else y, size))
     if middle:
@@ -640,46 +651,62 @@ def _same(rng, sizes, kit):
                 second = (kind, name, rng.choice(_RANGE[1]))
             else:
                 second = _different(rng, kit, 1, 0.8 if kind == "thing" else 0.3)[0]
+    if rng.random() < 0.4:
+        return _two_views(rng, sizes, kit, (first,), (second,))
     return tuple(_scene_of(rng, kit, w, h, [key], _scatter(rng, w, h, 1, 0.25, 0.85)) for key, (w, h) in zip((first, second), sizes))
 
 
 def _changed(rng, sizes, kit):
-    """Items at kept places, one of them gone, new, another or recoloured."""
-    number = rng.choice((2, 3, 3, 4))
+    """Items at kept places, one of them gone, new, another or recoloured; or
+    nothing of the kind."""
+    number = rng.choices((1, 2, 3, 4), (18, 36, 34, 12))[0]
     keys = _different(rng, kit, number, 0.6)
-    w, h = sizes[0]
     extra = rng.random()
-    change = "recoloured" if extra < 0.25 else "gone" if extra < 0.5 else "added" if extra < 0.75 else "replaced"
-    spare = _different(rng, kit, 1, 0.6)[0]
-    while spare in keys:
-        spare = _different(rng, kit, 1, 0.6)[0]
+    change = "recoloured" if extra < 0.22 else "gone" if extra < 0.43 else "added" if extra < 0.64 else "replaced" if extra < 0.84 else ""
+    if number == 1 and change in ("gone", "added"):  # no empty pictures
+        change = "replaced" if extra < 0.5 else "recoloured"
     before, after = list(keys), list(keys)
+    at = rng.randrange(number)
     if change == "recoloured":
         names = rng.sample(_RANGE[0], number)  # every shape but once
         keys = [("shape", names[i], k[2]) if k[0] == "shape" else k for i, k in enumerate(keys)]
-        at = rng.randrange(number)
         colours = rng.sample(_RANGE[1], 2)
         before, after = list(keys), list(keys)
         before[at], after[at] = (("shape", names[at], c) for c in colours)
     elif change == "gone":
-        after[rng.randrange(number)] = None
+        after[at] = None
     elif change == "added":
-        before[rng.randrange(number)] = None
-    else:
-        after[rng.randrange(number)] = spare
-    places = _scatter(rng, w, h, number, 0.16, (0.45, 0.36, 0.3)[number - 2], 0.07)
+        before[at] = None
+    elif change == "replaced":
+        spare = _different(rng, kit, 1, 0.6)[0]
+        while spare in keys:
+            spare = _different(rng, kit, 1, 0.6)[0]
+        after[at] = spare
+    return _two_views(rng, sizes, kit, before, after)
+
+
+def _two_views(rng, sizes, kit, before, after):
+    """Two pictures with items at the same places; None is an empty place."""
+    number = len(before)
+    w, h = sizes[0]
+    places = _scatter(rng, w, h, number, 0.2 if number == 1 else 0.16, (0.8, 0.45, 0.36, 0.3)[number - 1], 0.07)
     painter = _Painter(rng, kit, varied=False)
+    moved = 0.0 if rng.random() < 0.4 else 0.04
+    still, angles = rng.random() < 0.5, {}  # mostly the very same drawing
     result = []
     for (width, height), here in zip(sizes, (before, after)):
         scale = min(width / w, height / h)
         items = []
         for key, (x, y, size) in zip(here, places):
             if key:
-                shake = 0.0 if rng.random() < 0.4 else 0.04
+                shake = 0.0 if rng.random() < 0.4 else moved
                 x2, y2 = ((v / a * b) + shake * size * scale * rng.uniform(-1, 1) for v, a, b in ((x, w, width), (y, h, height)))
-                items.append(painter.make(key, x2, y2, size * scale * (1 + shake * rng.uniform(-1, 1))))
+                item = painter.make(key, x2, y2, size * scale * (1 + shake * rng.uniform(-1, 1)))
+                items.append(item._replace(angle=angles.setdefault(key, item.angle)) if still else item)
         result.append((width, height, items))
     first = _finish(rng, *result[0], painter.away, kit)
+    if before == after and sizes[0] == sizes[1] and rng.random() < 0.3:
+        return first, first._replace()  # the same picture twice
     second = _finish(rng, *result[1], painter.away, kit)
     if rng.random() < 0.6:
         second = second._replace(background=first.background)
@@ -698,6 +725,8 @@ def _more(rng, sizes, kit):
         counts[rng.randrange(len(sizes))] = most
     two = not equal and rng.random() < 0.45 or 0 in counts
     kinds = _different(rng, kit, 2, 0.65)
+    while kinds[0][0] == kinds[1][0] == "shape" and (kinds[0][1] == kinds[1][1] or kinds[0][2] == kinds[1][2]):
+        kinds = _different(rng, kit, 2, 0.65)  # kinds that are plain to tell apart
     result = []
     for number, (w, h) in zip(counts, sizes):
         others = rng.randint(1 if number == 0 else 0, min(3, 9 - number)) if two else 0
