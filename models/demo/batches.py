@@ -30,6 +30,7 @@ GRIDS = ((896, 448), (448, 896), (1344, 896), (896, 896), (1792, 1344), (640, 48
          (800, 400), (1024, 768), (720, 540), (640, 360), (1280, 720), (900, 300), (672, 448))
 PRINT = ((896, 896), (1344, 896), (896, 1344), (1344, 1344), (1792, 1344), (1344, 1792)) * 3 + ( (1000, 1000), (1200, 800), (1024, 768), (1600, 1200),
          (1792, 896), (1000, 700), (1280, 960))
+PAIRED = ((640, 480), (448, 448), (896, 448), (448, 448), (448, 896), (640, 640), (672, 448), (448, 672), (400, 380), (512, 512))
 
 # The same at half the size: phase 1 learns on cheap windows to look for print.
 SMALL_PRINT = ((672, 448), (448, 672), (672, 672), (896, 448), (448, 896), (896, 672), (672, 896))
@@ -47,6 +48,9 @@ def cells(scene, side, squeezed):
     if side < TILE:
         return scene.width // side, scene.height // side
     return (1, 1) if squeezed else choose_grid(scene.width, scene.height)
+
+
+LOOKED_AT = None  # instead of whether a sample's pictures are squeezed: grids, which the tower does not learn from
 
 
 class Sample:
@@ -211,14 +215,17 @@ def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
         left -= len(pictures)
     # Few layouts a step, each for several pictures: less to launch.
     left = grid_tiles
-    for part in (0.62, 0.25, 0.13):
-        printed = part > 0.2
+    for part, printed in ((0.4, True), (0.2, True), (0.2, False)):
         size = rng.choice(PRINT if printed else GRIDS)
         cost = tile_count(*size)
         for _ in range(min(int(grid_tiles * part), left) // cost):
-            scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.8 else _scene(rng, pack, talk.split, size, mix)
-            samples.append((talk.sample((scene,)), False))
+            scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.85 else _scene(rng, pack, talk.split, size, mix)
+            samples.append((talk.sample((scene,)), LOOKED_AT))
             left -= cost
+    sizes = [rng.choice(PAIRED) for _ in range(rng.choice((2, 2, 2, 3)))]
+    for _ in range(left // sum(tile_count(*size) for size in sizes)):
+        pictures = skills.sample_set(rng, tuple(sizes), pack, talk.split)[1]
+        samples.append((talk.sample(pictures), LOOKED_AT))
     return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
@@ -232,7 +239,7 @@ def _drawn(scene, pack):
 def _resized(picture, width, height):
     if picture.shape[:2] == (height, width):
         return picture
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def cut(scene, pack, side, squeezed):
@@ -300,8 +307,7 @@ def build(samples, tokenizer, pack, side, grid_tiles):
     count, large = 0, []
     for sample, squeezed in samples:
         for scene in sample.pictures:
-            columns, rows = cells(scene, side, squeezed)
-            if side == TILE and columns * rows > 1:
+            if squeezed is LOOKED_AT:
                 large.append(scene)
                 continue
             made, views = cut(scene, pack, side, squeezed)
