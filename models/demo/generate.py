@@ -22,7 +22,6 @@ import assets as pack
 import checklist
 import painter
 import skills
-from answers import LANGUAGES
 from tiles import tile_count
 
 SEED = 1_000_000  # no training step uses it
