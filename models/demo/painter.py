@@ -227,18 +227,21 @@ def _texture(assets, item):
     return texture
 
 
-def _digit(assets, index):
-    """A handwritten digit's mask: the scan, smooth and with clear edges."""
+def _digit(assets, index, soft):
+    """A handwritten digit's mask: the scan, smooth, with clear edges unless `soft`."""
     def make():
         scan = np.zeros((10, 10), np.float32)
         scan[1:-1, 1:-1] = assets.digits[0][index]
         side = round(DIGIT * 10 / 8)
         smooth = cv2.resize(scan, (side, side), interpolation=cv2.INTER_CUBIC)
+        if soft:
+            cut = (side - round(DIGIT * MARGIN)) // 2
+            return (_ramp(smooth[cut:side - cut, cut:side - cut], 0.5, 15) * 255).astype(np.uint8)
         smooth += 2 * (smooth - cv2.GaussianBlur(smooth, (0, 0), 14))  # opens loops that the scan filled in
         cut = (side - round(DIGIT * MARGIN)) // 2
         smooth = cv2.GaussianBlur(smooth, (0, 0), 3)[cut:side - cut, cut:side - cut]
         return (_ramp(smooth, 4.5, 11) * 255).astype(np.uint8)
-    return _cached(assets, ("digit", index), make)
+    return _cached(assets, ("digit", index, soft), make)
 
 
 # ---- Text -------------------------------------------------------------------
@@ -471,7 +474,7 @@ def _stamp(picture, item, mask, x0, y0):
 def _draw_digit(picture, item, assets):
     if item.look.plate:
         _plate(picture, item, *(0.55 * item.size,) * 3)
-    mask = _digit(assets, item.look.source)
+    mask = _digit(assets, item.look.source, item.look.soft)
     side = mask.shape[0]
     wide, high = _sides(item)
     x0, y0, x1, y1 = _box(picture, item, wide / 2, high / 2, _room(item))
@@ -483,7 +486,7 @@ def _draw_digit(picture, item, assets):
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
     matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
     mask = cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP)
-    sharper = min(4.0, item.size / DIGIT)
+    sharper = 1 if item.look.soft else min(4.0, item.size / DIGIT)
     if sharper > 1:
         mask = cv2.addWeighted(mask, sharper, mask, 0, 127.5 * (1 - sharper))
     _stamp(picture, item, mask, x0, y0)
@@ -655,7 +658,7 @@ def _mask(assets, item):
         mask = _sprite(assets, item.look.source, item.name)[0][LEVELS[2]][1]
     else:
         mask = _cached(assets, ("blob", item.look.source), lambda: cv2.dilate(
-            _digit(assets, item.look.source), np.ones((13, 13), np.uint8)))
+            _digit(assets, item.look.source, False), np.ones((13, 13), np.uint8)))
     return mask, wide * MARGIN, high * MARGIN
 
 

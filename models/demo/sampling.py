@@ -503,7 +503,7 @@ def digit(rng, width, height, kit):
     value = rng.randrange(10)
     (x, y, size), = _scatter(rng, width, height, 1, 0.2, 0.9)
     look = Look(source=rng.choice(kit.digits[value]), stretch=rng.uniform(0.85, 1.18) if rng.random() < 0.3 else 1.0,
-                plate=_plate(rng) if rng.random() < 0.4 else ())
+                soft=rng.random() < 0.25, plate=_plate(rng) if rng.random() < 0.4 else ())
     item = Item("digit", value, -1, x, y, size, _DEGREE * rng.uniform(-10, 10) if rng.random() < 0.5 else 0.0, look=look)
     return _finish(rng, width, height, [item], (), kit, size)
 

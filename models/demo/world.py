@@ -59,6 +59,7 @@ class Look(NamedTuple):
     levels: int = 0           # colours a channel when posterised; 0 means all (things only)
     shadow: float = 0.0       # soft shadow, in hundredths of its size
     stretch: float = 1.0      # width over height, 0.8..1.25
+    soft: bool = False        # the scan as it is, grey at its edges (digits only)
     plate: tuple = ()         # rgb of a plate behind it (text and digits), () means none
 
 
