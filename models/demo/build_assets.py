@@ -382,7 +382,7 @@ def build_font(path):
     options = subset.Options()
     options.layout_features, options.hinting, options.flavor, options.notdef_outline = [], False, None, True
     options.drop_tables += ["GPOS", "GSUB", "GDEF", "kern", "STAT"]
-    font = TTFont(path)
+    font = TTFont(path, recalcTimestamp=False)
     missing = [character for character in world.CHARACTERS + " " if ord(character) not in font.getBestCmap()]
     if missing:
         raise ValueError(f"{path.name} lacks {missing}")
