@@ -45,10 +45,6 @@ class Assets:
             if picture is not None:
                 picture.setflags(write=False)
         self.sprites = tuple(tuple(pictures[at:at + things]) for at in range(0, count, things))
-        self.side = next(picture for picture in pictures if picture is not None).shape[0]
-        # The sets of each split that have each thing, for those who choose one at random.
-        self.train_sources = tuple(tuple(number for number in range(self.train_sets) if self.sprites[number][thing] is not None)
-                                   for thing in range(things))
         self.fonts = tuple(part.tobytes() for part in parts[count:])
         self.font_names = tuple(meta["fonts"])
         self.train_fonts = meta["train_fonts"]
@@ -71,10 +67,6 @@ class Assets:
             table[character] = tuple(value / REFERENCE for value in (font.getlength(character), left, right, top, bottom))
         table[""] = -table["H"][3]
         return table
-
-    def em(self, index, cap_height):
-        """Pixels an em (the size that font() takes) for capitals of that height; a fraction."""
-        return cap_height / self.glyphs(index)[""]
 
     def _measure(self, index, text):
         glyphs = self.glyphs(index)

@@ -5,17 +5,17 @@ the picture, and branches that each see the prefix and themselves, at the
 positions they would have alone. So every branch is exactly one conversation.
 """
 
+import functools
 import random
 
 import numpy as np
 import torch
-from PIL import Image
 
 import assets
 import painter
 import sampling
 import skills
-from tiles import TILE, choose_grid, tile_count
+from tiles import TILE, choose_grid, mosaic, tile_count, with_thumbnail
 from tokenizer import SYSTEM
 
 WINDOW = 224
@@ -117,11 +117,12 @@ class Talk:
                 made = skills.converse(rng, pictures, self.phrasing, rng.choice((2, 2, 3, 4)))
             else:
                 made = skills.ask(rng, pictures, self.phrasing)
-            if made and self.split == "train" and rng.random() < LOOSE:
+            if not made:
+                continue
+            if self.split == "train" and rng.random() < LOOSE:
                 *before, last = made.turns
                 made = made._replace(turns=(*before, last._replace(question=_loosened(rng, last.question))))
-            if made:
-                return made
+            return made
 
     def fill(self, pictures, head, most=16):
         """Branches until `room` tokens are full."""
@@ -138,7 +139,7 @@ class Talk:
 
     def image(self, scene, squeezed):
         columns, rows = cells(scene, WINDOW if self.small else TILE, squeezed)
-        tiles, t = columns * rows + (columns * rows > 1), self.tokenizer
+        tiles, t = with_thumbnail(columns * rows), self.tokenizer
         return [t.image_start] + [t.image] * (self.per_tile * tiles) + [t.image_end]
 
     def sample(self, pictures, squeezed=False):
@@ -175,17 +176,17 @@ class Talk:
         return Sample(pictures, prefix, self.fill(pictures, "\n"))
 
 
-def _scene(rng, pack, split, size, mix):
-    return skills.sample(rng, rng.choices(list(mix), list(mix.values()))[0], *size, pack, split)
+def _scene(rng, pack, split, size):
+    return skills.sample(rng, rng.choices(list(SCENES), list(SCENES.values()))[0], *size, pack, split)
 
 
-def small_samples(rng, talk, pack, tiles, mix=SCENES):
+def small_samples(rng, talk, pack, tiles):
     """Phase 1: pictures of 224 px, each a window of the model's tile."""
     size = (WINDOW, WINDOW)
     samples, left = [], tiles
     for part in (0.1, 0.06):
         large = rng.choice(SMALL_PRINT)
-        cost = large[0] * large[1] // WINDOW ** 2 + 1
+        cost = with_thumbnail(large[0] * large[1] // WINDOW ** 2)
         for _ in range(int(tiles * part) // cost):
             samples.append((talk.sample((skills.sample(rng, "print", *large, pack, talk.split),)), False))
             left -= cost
@@ -193,13 +194,13 @@ def small_samples(rng, talk, pack, tiles, mix=SCENES):
         if rng.random() < SETS and left > 3:
             pictures = skills.sample_set(rng, (size,) * rng.choice((2, 2, 3)), pack, talk.split)[1]
         else:
-            pictures = (_scene(rng, pack, talk.split, size, mix),)
+            pictures = (_scene(rng, pack, talk.split, size),)
         samples.append((talk.sample(pictures), False))
         left -= len(pictures)
     return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
-def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
+def real_samples(rng, talk, pack, tiles, grid_tiles):
     """Phase 2: `tiles` pictures of one tile each, singly and in sets, and grids
     of `grid_tiles` tiles at most."""
     samples, left = [], tiles
@@ -210,7 +211,7 @@ def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
             count = rng.choice((2, 2, 3))
             pictures = skills.sample_set(rng, tuple(rng.choice(sizes) for _ in range(count)), pack, talk.split)[1]
         else:
-            pictures = (_scene(rng, pack, talk.split, rng.choice(sizes), mix),)
+            pictures = (_scene(rng, pack, talk.split, rng.choice(sizes)),)
         samples.append((talk.sample(pictures, squeezed), squeezed))
         left -= len(pictures)
     # Few layouts a step, each for several pictures: less to launch.
@@ -219,7 +220,7 @@ def real_samples(rng, talk, pack, tiles, grid_tiles, mix=SCENES):
         size = rng.choice(PRINT if printed else GRIDS)
         cost = tile_count(*size)
         for _ in range(min(int(grid_tiles * part), left) // cost):
-            scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.85 else _scene(rng, pack, talk.split, size, mix)
+            scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.85 else _scene(rng, pack, talk.split, size)
             samples.append((talk.sample((scene,)), LOOKED_AT))
             left -= cost
     sizes = [rng.choice(PAIRED) for _ in range(rng.choice((2, 2, 2, 3)))]
@@ -236,24 +237,15 @@ def _drawn(scene, pack):
     return painter.jpeg(picture, scene.quality) if scene.quality else picture
 
 
-def _resized(picture, width, height):
-    if picture.shape[:2] == (height, width):
-        return picture
-    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
-
-
 def cut(scene, pack, side, squeezed):
     """The scene's tiles [n, side, side, 3], a thumbnail last if there are
     several, and the boxes of the picture that they show."""
     columns, rows = cells(scene, side, squeezed)
-    picture = _drawn(scene, pack)
-    whole = (0, 0, scene.width, scene.height)
-    if columns * rows == 1:
-        return _resized(picture, side, side)[None], [whole]
     width, height = scene.width / columns, scene.height / rows
-    tiles = _resized(picture, columns * side, rows * side).reshape(rows, side, columns, side, 3).transpose(0, 2, 1, 3, 4)
     views = [(c * width, r * height, width, height) for r in range(rows) for c in range(columns)]
-    return np.concatenate((tiles.reshape(-1, side, side, 3), _resized(picture, side, side)[None])), [*views, whole]
+    if len(views) > 1:
+        views.append((0, 0, scene.width, scene.height))
+    return mosaic(_drawn(scene, pack), columns, rows, side), views
 
 
 # ---- Steps ------------------------------------------------------------------
@@ -339,15 +331,22 @@ def build(samples, tokenizer, pack, side, grid_tiles):
     return step
 
 
+@functools.cache
+def _parts():
+    """The pack, with what is costly to make of it; once for all the phases."""
+    pack = assets.load()
+    painter.prepare(pack)
+    sampling.prepare(pack)
+    return pack
+
+
 class Steps(torch.utils.data.Dataset):
     """Step i of a phase, the same whoever asks: seeded by (seed, phase, i)."""
 
     def __init__(self, tokenizer, seed, phase, tiles, grid_tiles, room, split="train", phrasing="seen"):
         self.tokenizer, self.seed, self.phase = tokenizer, seed, phase
         self.tiles, self.grid_tiles, self.room, self.split, self.phrasing = tiles, grid_tiles, room, split, phrasing
-        self.pack = assets.load()
-        painter.prepare(self.pack)
-        sampling.prepare(self.pack)
+        self.pack = _parts()
 
     def __getitem__(self, i):
         rng = random.Random(f"{self.seed}/{self.phase}/{i}")

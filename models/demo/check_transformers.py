@@ -121,7 +121,7 @@ def main():
         questions = sampled(questions, args.sample)
     if not args.answers:
         backend = evaluate.TorchBackend(args.model, "cpu", "float32")
-        expected = {q["id"]: next(backend.ask([q], folder, q.get("max_tiles", 0)))[1] for q in questions}
+        expected = {q["id"]: ids for q in questions for _, ids in backend.ask([q], folder, q.get("max_tiles", 0))}
     words = tokenizer.DemoTokenizer(args.model)
     theirs, different, started = load(args.model, words), 0, time.monotonic()
     for number, question in enumerate(questions, 1):

@@ -101,7 +101,7 @@ def main():
         return
     backend, wrong = evaluate.TorchBackend(HERE / "weights", "cpu", "float32"), 0
     for question in conversations(folder):
-        answer, _ = next(iter(backend.ask([question], folder, 0)))
+        (answer, _), = backend.ask([question], folder, 0)
         good = question["answer"].lower() in answer.lower()
         wrong += not good
         print(f"{'right' if good else 'WRONG'}  {question['messages'][-1]['content'][-1]['text']}  {answer}")

@@ -234,11 +234,10 @@ def _digit(assets, index, soft):
         scan[1:-1, 1:-1] = assets.digits[0][index]
         side = round(DIGIT * 10 / 8)
         smooth = cv2.resize(scan, (side, side), interpolation=cv2.INTER_CUBIC)
+        cut = (side - round(DIGIT * MARGIN)) // 2
         if soft:
-            cut = (side - round(DIGIT * MARGIN)) // 2
             return (_ramp(smooth[cut:side - cut, cut:side - cut], 0.5, 15) * 255).astype(np.uint8)
         smooth += 2 * (smooth - cv2.GaussianBlur(smooth, (0, 0), 14))  # opens loops that the scan filled in
-        cut = (side - round(DIGIT * MARGIN)) // 2
         smooth = cv2.GaussianBlur(smooth, (0, 0), 3)[cut:side - cut, cut:side - cut]
         return (_ramp(smooth, 4.5, 11) * 255).astype(np.uint8)
     return _cached(assets, ("digit", index, soft), make)

@@ -307,11 +307,6 @@ def _sizes(rng, count, low, high):
     return [low * math.exp(span * rng.random()) for _ in range(count)]
 
 
-def _half(size):
-    """Half the side of the box that a turned item needs, mostly."""
-    return 0.55 * size
-
-
 def _scatter(rng, width, height, count, low, high, apart=0.0):
     """(x, y, size) of `count` items, sizes low..high of the short side."""
     short = min(width, height)
@@ -623,13 +618,7 @@ _SAMPLERS = {"thing": thing, "things": things, "shapes": shapes, "mixed": mixed,
              "digit": digit, "text": text, "sign": sign, "print": print_}
 
 
-def _public(sampler):
-    def call(rng, width, height, assets, split="train"):
-        return sampler(rng, width, height, _kit(assets, split))
-    return call
-
-
-SCENES = {name: _public(sampler) for name, sampler in _SAMPLERS.items()}
+SCENES = tuple(_SAMPLERS)
 
 
 def sample(rng, name, width, height, assets, split="train"):

@@ -3,6 +3,7 @@ of the nearest aspect ratio, Pillow's bicubic filter, a thumbnail last."""
 
 import numpy as np
 import torch
+from PIL import Image
 
 TILE = 448
 MAX_TILES = 12
@@ -28,7 +29,27 @@ def choose_grid(width, height, max_tiles=MAX_TILES):
 def tile_count(width, height, max_tiles=MAX_TILES):
     """Tiles of a picture, the thumbnail included."""
     columns, rows = choose_grid(width, height, max_tiles)
-    return columns * rows + (columns * rows > 1)
+    return with_thumbnail(columns * rows)
+
+
+def with_thumbnail(tiles):
+    """Tiles of a grid of so many, the thumbnail included."""
+    return tiles + (tiles > 1)
+
+
+def _resized(picture, width, height):
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def mosaic(picture, columns, rows, side=TILE):
+    """A uint8 picture [h, w, 3] as the grid's tiles [n, side, side, 3], row by
+    row, a thumbnail last if there are several. Needs Pillow < 13, whose filter
+    runs over the rows first."""
+    large = _resized(picture, columns * side, rows * side)
+    tiles = large.reshape(rows, side, columns, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
+    return np.concatenate((tiles, _resized(picture, side, side)[None])) if columns * rows > 1 else tiles
 
 
 def normalise(tiles):
@@ -37,14 +58,6 @@ def normalise(tiles):
 
 
 def cut(picture, max_tiles=MAX_TILES):
-    """A Pillow picture as tiles [n, 3, 448, 448], uint8. Needs Pillow < 13,
-    whose filter runs over the rows first."""
-    from PIL import Image
-    picture = picture.convert("RGB")
-    columns, rows = choose_grid(*picture.size, max_tiles)
-    large = np.asarray(picture.resize((columns * TILE, rows * TILE), Image.Resampling.BICUBIC))
-    tiles = large.reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, TILE, TILE)
-    if columns * rows > 1:
-        small = np.asarray(picture.resize((TILE, TILE), Image.Resampling.BICUBIC))
-        tiles = np.concatenate((tiles, small.transpose(2, 0, 1)[None]))
-    return torch.from_numpy(tiles.copy())
+    """A Pillow picture as tiles [n, 3, 448, 448], uint8."""
+    tiles = mosaic(np.array(picture.convert("RGB")), *choose_grid(*picture.size, max_tiles))
+    return torch.from_numpy(tiles.transpose(0, 3, 1, 2).copy())

@@ -73,7 +73,7 @@ def _corpus(seed):
         elif draw < 0.3:
             pictures = skills.sample_set(rng, ((448, 448),) * 2, pack, "train")[1]
         else:
-            pictures = (skills.sample(rng, rng.choice(tuple(skills.SCENES)), 896, 896, pack),)
+            pictures = (skills.sample(rng, rng.choice(skills.SCENES), 896, 896, pack),)
         dialogue = skills.converse(rng, pictures, "seen") if pictures and rng.random() < 0.2 else skills.ask(rng, pictures)
         for turn in dialogue.turns if dialogue else ():
             yield "\n" + turn.question

@@ -270,9 +270,9 @@ def tally(step, right, table):
 
 
 def share(table, row):
-    """Part of a row's branches that are right, or None where none was asked."""
-    right, total = (sum(x) for x in zip((0, 0), *(v for kind, v in table.items() if kind.split(":")[0] == row)))
-    return right / total if total else None
+    """Part of a row's branches that are right; the row was asked."""
+    right, total = (sum(x) for x in zip(*(v for kind, v in table.items() if kind.split(":")[0] == row)))
+    return right / total
 
 
 # ---- Loop -------------------------------------------------------------------
@@ -437,8 +437,6 @@ def main():
             if args.snapshot and first % args.snapshot == 0:
                 save()
         if not out_of_time:
-            if phase == 2:
-                optimiser.show("means")
             phase, first = phase + 1, 0
     save()
     say(f"saved at phase {phase}, step {first}")
