@@ -84,9 +84,9 @@ class Service:
             self.process.kill()
 
 
-def start_services(bin_dir, folder, started):
-    """The gateway's address. Whatever was started is in `started`, also where a
-    later one fails."""
+def start_services(bin_dir, folder, started, engine=("--model", str(MODEL))):
+    """{name: address}. `engine` are options of the services that hold a model.
+    Whatever was started is in `started`, also where a later one fails."""
     listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
     listen += ["--pre-drain", "0s"]
 
@@ -97,17 +97,11 @@ def start_services(bin_dir, folder, started):
         started.append(service)
         return service
 
-    vision = start("tandem-vision", "--model", str(MODEL))
-    vision_address = vision.ready().address()
-    llm = start("tandem-llm", "--model", str(MODEL), "--vision", vision_address)
-    llm_address = llm.ready().address()
-    gateway = start("tandem-gateway", "--vision", vision_address, "--llm", llm_address,
-                    "--http-listen", "127.0.0.1:0")  # fmt: skip
-    gateway_address = gateway.ready().address()
-    print(f"vision service  {vision_address}")
-    print(f"llm service     {llm_address}")
-    print(f"gateway         {gateway_address}")
-    return gateway_address
+    vision = start("tandem-vision", *engine).ready().address()
+    llm = start("tandem-llm", *engine, "--vision", vision).ready().address()
+    gateway = start("tandem-gateway", "--vision", vision, "--llm", llm,
+                    "--http-listen", "127.0.0.1:0").ready().address()  # fmt: skip
+    return {"vision service": vision, "llm service": llm, "gateway": gateway}
 
 
 def run_chat(bin_dir, gateway, images, *arguments, lines=()):
@@ -158,26 +152,26 @@ def show_pictures(images):
     print(f"\nPicture   {names or '(none)'}")
 
 
+def show_turn(question, answer, tokens):
+    print(f"Question  {question}")
+    print(f"Answer    {answer.strip()}")
+    print(f"Tokens    {tokens}")
+
+
 def show(question, answer):
     usage, timings = answer["usage"], answer["timings_ms"]
-    print(f"Question  {question}")
-    print(f"Answer    {answer['text'].strip()}")
     tiles = usage["image_tokens"] // tokens_per_tile()
-    print(
-        f"Tokens    {usage['prompt_tokens']} in, of them {usage['image_tokens']} for "
+    show_turn(
+        question,
+        answer["text"],
+        f"{usage['prompt_tokens']} in, of them {usage['image_tokens']} for "
         f"pictures ({tiles} {'tile' if tiles == 1 else 'tiles'}); "
-        f"{usage['completion_tokens']} out"
+        f"{usage['completion_tokens']} out",
     )
     for stage, meaning in STAGES:
         print(f"  {stage:14}{timings.get(stage, 0):9.1f} ms   {meaning}")
     print(f"  {'first token':14}{timings['time_to_first_token']:9.1f} ms")
     print(f"  {'total':14}{timings['total']:9.1f} ms")
-
-
-def show_turn(question, answer, timing):
-    print(f"Question  {question}")
-    print(f"Answer    {answer.strip()}")
-    print(f"Tokens    {timing}")
 
 
 def answers_to(bin_dir, gateway, item, folder):
@@ -203,9 +197,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tandem-demo-") as folder:
         services = []
         try:
-            gateway = start_services(bin_dir, pathlib.Path(folder), services)
+            addresses = start_services(bin_dir, pathlib.Path(folder), services)
+            for name, address in addresses.items():
+                print(f"{name:16}{address}")
             for item in items:
-                asked += answers_to(bin_dir, gateway, item, folder)
+                asked += answers_to(bin_dir, addresses["gateway"], item, folder)
         finally:
             for service in reversed(services):
                 service.stop()

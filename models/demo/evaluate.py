@@ -147,18 +147,9 @@ class GatewayBackend:
         # Vision and language service share the cores.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
         sys.path.insert(0, str(ROOT / "scripts"))
-        from demo_session import Service
-        listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--pre-drain", "0s"]
-        engine = ["--model", str(directory), "--dtype", dtype, "--device", device]
-
-        def start(name, *options):
-            service = Service([str(programs / name), *options, *listen], pathlib.Path(self.folder.name) / f"{name}.log")
-            self.services.append(service)
-            return service
-
-        vision = start("tandem-vision", *engine).ready().address()
-        llm = start("tandem-llm", *engine, "--vision", vision).ready().address()
-        return start("tandem-gateway", "--vision", vision, "--llm", llm, "--http-listen", "127.0.0.1:0").ready().address()
+        from demo_session import start_services
+        engine = ("--model", str(directory), "--dtype", dtype, "--device", device)
+        return start_services(programs, pathlib.Path(self.folder.name), self.services, engine)["gateway"]
 
     def _connect(self, target):
         import grpc
