@@ -7,6 +7,7 @@ positions they would have alone. So every branch is exactly one conversation.
 
 import functools
 import random
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,9 +51,6 @@ def cells(scene, side, squeezed):
     return (1, 1) if squeezed else choose_grid(scene.width, scene.height)
 
 
-LOOKED_AT = None  # instead of whether a sample's pictures are squeezed: grids, which the tower does not learn from
-
-
 class Sample:
     """A prefix with its pictures, and branches about them."""
 
@@ -60,6 +58,13 @@ class Sample:
         self.pictures = pictures  # scenes
         self.prefix = prefix      # ids
         self.branches = branches  # of (kind, ids, flags); a flag marks an id to learn
+
+
+class Shown(NamedTuple):
+    """A sample, and how its pictures are shown."""
+    sample: Sample
+    squeezed: bool = False   # into one tile each
+    looked_at: bool = False  # without the tower's learning from them
 
 
 _SMALL_WORDS = frozenset("the a an in of is are do does you can please this me there and it that for".split())
@@ -188,16 +193,16 @@ def small_samples(rng, talk, pack, tiles):
         large = rng.choice(SMALL_PRINT)
         cost = with_thumbnail(large[0] * large[1] // WINDOW ** 2)
         for _ in range(int(tiles * part) // cost):
-            samples.append((talk.sample((skills.sample(rng, "print", *large, pack, talk.split),)), False))
+            samples.append(Shown(talk.sample((skills.sample(rng, "print", *large, pack, talk.split),))))
             left -= cost
     while left > 0:
         if rng.random() < SETS and left > 3:
             pictures = skills.sample_set(rng, (size,) * rng.choice((2, 2, 3)), pack, talk.split)[1]
         else:
             pictures = (_scene(rng, pack, talk.split, size),)
-        samples.append((talk.sample(pictures), False))
+        samples.append(Shown(talk.sample(pictures)))
         left -= len(pictures)
-    return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
+    return samples + [Shown(talk.sample(())) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
 def real_samples(rng, talk, pack, tiles, grid_tiles):
@@ -212,7 +217,7 @@ def real_samples(rng, talk, pack, tiles, grid_tiles):
             pictures = skills.sample_set(rng, tuple(rng.choice(sizes) for _ in range(count)), pack, talk.split)[1]
         else:
             pictures = (_scene(rng, pack, talk.split, rng.choice(sizes)),)
-        samples.append((talk.sample(pictures, squeezed), squeezed))
+        samples.append(Shown(talk.sample(pictures, squeezed), squeezed))
         left -= len(pictures)
     # Few layouts a step, each for several pictures: less to launch.
     left = grid_tiles
@@ -221,13 +226,13 @@ def real_samples(rng, talk, pack, tiles, grid_tiles):
         cost = tile_count(*size)
         for _ in range(min(int(grid_tiles * part), left) // cost):
             scene = skills.sample(rng, "print", *size, pack, talk.split) if printed and rng.random() < 0.85 else _scene(rng, pack, talk.split, size)
-            samples.append((talk.sample((scene,)), LOOKED_AT))
+            samples.append(Shown(talk.sample((scene,)), looked_at=True))
             left -= cost
     sizes = [rng.choice(PAIRED) for _ in range(rng.choice((2, 2, 2, 3)))]
     for _ in range(left // sum(tile_count(*size) for size in sizes)):
         pictures = skills.sample_set(rng, tuple(sizes), pack, talk.split)[1]
-        samples.append((talk.sample(pictures), LOOKED_AT))
-    return samples + [(talk.sample(()), False) for _ in range(max(2, int(tiles * NOTHING)))]
+        samples.append(Shown(talk.sample(pictures), looked_at=True))
+    return samples + [Shown(talk.sample(())) for _ in range(max(2, int(tiles * NOTHING)))]
 
 
 # ---- Pictures ---------------------------------------------------------------
@@ -297,9 +302,9 @@ def build(samples, tokenizer, pack, side, grid_tiles):
     `targets`, their `rows` among the ids and the branches that own them."""
     first_tiles, tiles, labels, grids = {}, [], [], []
     count, large = 0, []
-    for sample, squeezed in samples:
+    for sample, squeezed, looked_at in samples:
         for scene in sample.pictures:
-            if squeezed is LOOKED_AT:
+            if looked_at:
                 large.append(scene)
                 continue
             made, views = cut(scene, pack, side, squeezed)
@@ -313,7 +318,7 @@ def build(samples, tokenizer, pack, side, grid_tiles):
         count += len(made)
         grids.append(made)
     layouts = {}
-    for sample, _ in samples:
+    for sample, _, _ in samples:
         layouts.setdefault(tuple(len(first_tiles[id(p)]) for p in sample.pictures), []).append(sample)
     kinds, step = {}, {name: [] for name in ("ids", "positions", "branch", "lengths", "targets", "rows", "owners", "shown", "groups", "owner_kinds")}
     for group in layouts.values():

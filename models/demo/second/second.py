@@ -21,15 +21,15 @@ import words
 HERE = pathlib.Path(__file__).parent
 
 
-def ask(target: str, messages: list) -> str:
+def ask(target: str, model: str, messages: list) -> str:
     """One greedy answer of the gateway."""
-    body = json.dumps({"model": ask.model, "messages": messages, "temperature": 0, "max_tokens": 96}).encode()
+    body = json.dumps({"model": model, "messages": messages, "temperature": 0, "max_tokens": 96}).encode()
     request = urllib.request.Request(f"http://{target}/v1/chat/completions", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=180) as reply:
         return json.load(reply)["choices"][0]["message"]["content"]
 
 
-def converse(target: str, pictures: pathlib.Path, talk: dict) -> list[dict]:
+def converse(target: str, model: str, pictures: pathlib.Path, talk: dict) -> list[dict]:
     """The scored turns of a conversation, each with its answer; the pictures stand in front of the first question."""
     messages, out = [], []
     for turn in talk["turns"]:
@@ -38,7 +38,7 @@ def converse(target: str, pictures: pathlib.Path, talk: dict) -> list[dict]:
             data = [base64.b64encode((pictures / f"{name}.png").read_bytes()).decode() for name in talk["pictures"]]
             content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{d}"}} for d in data] + content
         messages.append({"role": "user", "content": content if talk["pictures"] else turn["ask"]})
-        answer = ask(target, messages)
+        answer = ask(target, model, messages)
         messages.append({"role": "assistant", "content": answer})
         if "want" in turn:
             out.append({**{k: talk[k] for k in ("row", "language", "pictures")}, **turn, "answer": answer})
@@ -73,11 +73,11 @@ def main() -> None:
     if args.score:
         return table([json.loads(line) for line in args.answers.open()])
     with urllib.request.urlopen(f"http://{args.target}/v1/models", timeout=10) as reply:
-        ask.model = json.load(reply)["data"][0]["id"]
+        model = json.load(reply)["data"][0]["id"]
     talks = [t for t in json.loads((HERE / "questions.json").read_text())["talks"] if not args.rows or t["row"] in args.rows]
     answers = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool, args.answers.open("w") as out:
-        for turns in pool.map(lambda t: converse(args.target, args.pictures, t), talks):
+        for turns in pool.map(lambda t: converse(args.target, model, args.pictures, t), talks):
             answers += turns
             print(*(json.dumps(a, ensure_ascii=False) for a in turns), sep="\n", file=out, flush=True)
     table(answers)
