@@ -630,11 +630,13 @@ def jpeg(picture, quality):
 
 _NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
 LINE = 1.5     # height of a line of text in capitals, for the maps
+SPELLED = 8    # characters of a text, for the maps
 
 
 def _row(assets, item):
-    """A line of text as one row of pixels, 1 + index of the character there, and its
-    width and its capitals' height in the picture."""
+    """A line of text as one row of pixels, 1 + index of the character there; its
+    width and its capitals' height in the picture; and how far each character's
+    middle is from the line's."""
     glyphs, finer, left, right, cap = _line(assets, item)
     row = np.zeros((1, max(1, right - left)), np.uint8)
     for (pen, (_, _, _, advance)), character in zip(glyphs, item.text):
@@ -642,7 +644,8 @@ def _row(assets, item):
         row[0, at:max(at + 1, round(pen - left + advance))] = 1 + world.CHARACTERS.find(character)
     if glyphs:
         row[0, round(glyphs[-1][0] - left):] = row[0, -1] or 1 + world.CHARACTERS.find(item.text[-1])
-    return row, (right - left) / finer, cap / finer
+    middles = [(pen + advance / 2 - (left + right) / 2) / finer for pen, (_, _, _, advance) in glyphs]
+    return row, (right - left) / finer, cap / finer, middles
 
 
 _FULL = np.full((8, 8), 255, np.uint8)
@@ -678,17 +681,20 @@ def labels(scene, views, side, assets):
     centre  1 where the middle of an item lies in the patch
     chars   [views, 2 * patches]: the same for two points of each patch, side by side,
             1 + the index of the character that stands there
+    spelled [views, patches / 4 * SPELLED]: for each square of two by two patches and each
+            place in a text, 1 + the index of the character that has its middle there
     """
     count = len(views)
     classes = np.zeros((count, side, side), np.uint8)
     colours = np.zeros((count, side, side), np.uint8)
     centres = np.zeros((count, side, side), np.uint8)
     characters = np.zeros((count, side, 2 * side), np.uint8)
+    spelled = np.zeros((count, side // 2, side // 2, SPELLED), np.uint8)
     written = False  # is there text below the item?
     for item in scene.items:
         is_text = item.kind == "text"
         if is_text:
-            line, wide, high = _row(assets, item)
+            line, wide, high, middles = _row(assets, item)
             mask, high = _FULL, high * LINE
         else:
             mask, wide, high = _mask(assets, item)
@@ -708,6 +714,12 @@ def labels(scene, views, side, assets):
                 grid = x + px / 4, y + py / 2, px / 2, py, 2 * side, side
                 cover = _project(item, mask, wide, high, grid) > 127
                 characters[v][cover] = _project(item, line, wide, high, grid)[cover] if is_text else 0
+            if is_text:
+                for place, (character, along) in enumerate(zip(item.text[:SPELLED], middles)):
+                    column = int((item.x + along * math.cos(item.angle) - x) // (2 * px))
+                    row = int((item.y + along * math.sin(item.angle) - y) // (2 * py))
+                    if 0 <= column < side // 2 and 0 <= row < side // 2:
+                        spelled[v, row, column, place] = 1 + world.CHARACTERS.find(character)
         written = written or is_text
     return {"class": classes.reshape(count, -1), "colour": colours.reshape(count, -1),
-            "centre": centres.reshape(count, -1), "chars": characters.reshape(count, -1)}
+            "centre": centres.reshape(count, -1), "chars": characters.reshape(count, -1), "spelled": spelled.reshape(count, -1)}

@@ -10,6 +10,7 @@ set and in the fonts that training never sees.
 
 import math
 
+from tiles import TILE, choose_grid
 from world import COLOUR_NAMES, COLOURS, SHAPES, THINGS, Background, Item, Look, Scene
 
 COLOURED_SETS = 10  # the first so many of the pack: emoji as people send them; the others are variants and pictograms
@@ -559,14 +560,18 @@ def _text_item(rng, kit, text, low, high, widest):
     pad = 14 if plate else 6  # of the plate or of the free space round it, for capitals of 32
     across, down = ((wide + pad) * cos + (tall + pad) * sin) / 64, ((wide + pad) * sin + (tall + pad) * cos) / 64
     high = max(low, min(high, widest / (2 * across)))
-    cap = low * math.exp(rng.random() * math.log(high / low))
+    draw = rng.random() ** (1.5 if kit.train else 1)  # the small ones are learnt last
+    cap = low * math.exp(draw * math.log(high / low))
     item = Item("text", 0, -1, 0.0, 0.0, cap, angle, (0, 0, 0), text, Look(source=font, plate=plate))
     return item, across * cap, down * cap
 
 
+LEGIBLE = 14  # pixels of a tile that capitals need to be read: half a visual token
+
+
 def least_capitals(width, height):
     """The smallest capitals that stay legible when the picture is one tile."""
-    return 11 * max(1.0, max(width, height) / 448)
+    return LEGIBLE * max(1.0, max(width, height) / TILE)
 
 
 def _fitting_text(rng, kit, width, height, low, high, widest):
@@ -607,9 +612,11 @@ def sign(rng, width, height, kit):
 
 
 def print_(rng, width, height, kit):
-    high = max(11.0, min(20.0, (SMALL - 2) * max(width, height) / 448))
+    columns, rows = choose_grid(width, height)
+    low = LEGIBLE * max(1.0, width / (columns * TILE), height / (rows * TILE))
+    high = max(low, (SMALL - 1) * max(width, height) / TILE)
     keys = _different(rng, kit, rng.choice((0, 1, 2, 3)), 0.6)
-    return _text_among(rng, width, height, kit, 11.0, high, 0.5 * width, keys, 0.2, 0.45)
+    return _text_among(rng, width, height, kit, low, min(2 * low, high), 0.5 * width, keys, 0.2, 0.45)
 
 
 SMALL = 9  # small print has capitals of less than about so many pixels in a single tile, other print of more
@@ -651,7 +658,7 @@ def _changed(rng, sizes, kit):
     number = rng.choices((1, 2, 3, 4), (18, 36, 34, 12))[0]
     keys = _different(rng, kit, number, 0.6)
     extra = rng.random()
-    change = "recoloured" if extra < 0.22 else "gone" if extra < 0.43 else "added" if extra < 0.64 else "replaced" if extra < 0.84 else ""
+    change = "recoloured" if extra < 0.18 else "gone" if extra < 0.48 else "added" if extra < 0.68 else "replaced" if extra < 0.86 else ""
     if number == 1 and change in ("gone", "added"):  # no empty pictures
         change = "replaced" if extra < 0.5 else "recoloured"
     before, after = list(keys), list(keys)
@@ -734,7 +741,7 @@ def _nth(rng, sizes, kit):
     return tuple(result)
 
 
-_SETS = {2: (("same", _same, 26), ("changed", _changed, 45), ("more", _more, 22), ("nth", _nth, 22)),
+_SETS = {2: (("same", _same, 26), ("changed", _changed, 55), ("more", _more, 22), ("nth", _nth, 22)),
          3: (("more", _more, 45), ("nth", _nth, 55))}
 
 

@@ -31,10 +31,10 @@ class Dialogue(NamedTuple):
 # Weights of the kinds, for one picture and for several. A kind that does not
 # fit the picture is drawn again.
 ONE = {
-    "name": 45, "list": 30, "groups": 7, "exist": 12, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 30, "relation": 12,
-    "relation_yes_no": 10, "neighbour": 14, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 26,
-    "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 8, "cannot_know": 7, "talk": 2.5}
-SEVERAL = {"same": 46, "changed": 70, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
+    "name": 45, "list": 30, "groups": 7, "exist": 22, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 30, "relation": 12,
+    "relation_yes_no": 10, "neighbour": 14, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 44,
+    "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 18, "cannot_know": 7, "talk": 2.5}
+SEVERAL = {"same": 46, "changed": 85, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
 _ROWS = {
     "name": ("name",),
     "shapes": ("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"),
@@ -57,6 +57,7 @@ _STYLED = {"name", "shapes", "exist", "several"}  # rows whose short answers cou
 # ---- Putting it into words --------------------------------------------------
 
 _STYLES = ("full", "short", "word")
+_NO_QUESTIONS = {"talk_hello", "talk_thanks", "talk_bye", "talk_praise", "talk_insult", "talk_ok"}
 
 
 def _say(language, found):
@@ -84,7 +85,7 @@ def _put(rng, language, phrasing, found, style="full", explicit=False):
             question = question.replace("的的", "的")
     if style != "full" or explicit:
         question = rng.choice(templates["style_" + style]).format(q=question)
-    elif found.says != "talk" and found.key[:5] != "then_" and random() < 0.08:
+    elif found.key not in _NO_QUESTIONS and found.key[:5] != "then_" and random() < 0.08:
         question = rng.choice(templates["polite"]).format(q=question)
     if random() < 0.08 and language.name == "en":
         question = question.lower()

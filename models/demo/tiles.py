@@ -37,19 +37,18 @@ def with_thumbnail(tiles):
     return tiles + (tiles > 1)
 
 
-def _resized(picture, width, height):
-    if picture.shape[:2] == (height, width):
-        return picture
+def by_pillow(picture, width, height):
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def mosaic(picture, columns, rows, side=TILE):
+def mosaic(picture, columns, rows, side=TILE, resize=by_pillow):
     """A uint8 picture [h, w, 3] as the grid's tiles [n, side, side, 3], row by
     row, a thumbnail last if there are several. Needs Pillow < 13, whose filter
     runs over the rows first."""
-    large = _resized(picture, columns * side, rows * side)
+    fitted = lambda width, height: picture if picture.shape[:2] == (height, width) else resize(picture, width, height)
+    large = fitted(columns * side, rows * side)
     tiles = large.reshape(rows, side, columns, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
-    return np.concatenate((tiles, _resized(picture, side, side)[None])) if columns * rows > 1 else tiles
+    return np.concatenate((tiles, fitted(side, side)[None])) if columns * rows > 1 else tiles
 
 
 def normalise(tiles):

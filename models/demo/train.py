@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 
 import batches
+import painter
 import tiles as tiling
 import world
 from model import InternVL, grouped, pixel_shuffle
@@ -184,16 +185,17 @@ class Learner:
         width, out = self.model.config["vision_config"]["hidden_size"], self.model.config["llm_config"]["hidden_size"]
         characters = 1 + len(world.CHARACTERS)
         self.parts = (world.CLASSES, 1 + len(world.COLOUR_NAMES), 1, characters, characters)
-        self.heads = torch.nn.ModuleDict(dict(patch=torch.nn.Linear(width, sum(self.parts)), place=torch.nn.Linear(out, 2)))
+        self.heads = torch.nn.ModuleDict(dict(patch=torch.nn.Linear(width, sum(self.parts)), place=torch.nn.Linear(out, 2),
+                                               spelled=torch.nn.Linear(out, painter.SPELLED * characters)))
         for head in self.heads.values():
             torch.nn.init.zeros_(head.weight)
         self.device, self.dtype = device, torch.bfloat16 if device == "cuda" else torch.float32
         self.model.to(device, self.dtype)
         self.heads.to(device, self.dtype)
         self.tokenizer = DemoTokenizer(HERE / "weights")
-        self.patch_loss = self._patch_loss
+        self.patch_loss, self.spelling_loss = self._patch_loss, self._spelling_loss
         if compiled:
-            self.patch_loss = torch.compile(self._patch_loss, dynamic=False)
+            self.patch_loss, self.spelling_loss = (torch.compile(loss, dynamic=False) for loss in (self._patch_loss, self._spelling_loss))
             for layer in self.model.vision_model.encoder.layers:
                 layer.forward = torch.compile(layer.forward, dynamic=False)
             for layer in self.model.language_model.model.layers:
@@ -209,6 +211,14 @@ class Learner:
             loss = loss + (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
         return loss
 
+    def _spelling_loss(self, visual, spelled):
+        """Loss of telling from a visual embedding which characters of a text lie
+        there, and at which places of the text: what the decoder has to look for
+        letter by letter. Characters are few among the places, so they weigh more."""
+        logits = self.heads["spelled"](visual.flatten(0, 1)).view(len(spelled), -1).float()
+        weight = torch.where(spelled > 0, 100.0, 1.0)
+        return (F.cross_entropy(logits, spelled, reduction="none") * weight).sum() / weight.sum()
+
     def look(self, step):
         """Visual embeddings [tiles, tokens, h], the grids' last, and the auxiliary
         loss. The tower learns from single tiles and only looks at grids, at a
@@ -223,7 +233,7 @@ class Learner:
         aux = self.patch_loss(patches, *(put(name).long().flatten() for name in ("class", "colour", "centre")),
                               put("chars").long().view(-1, 2))
         visual = self.model.mlp1(pixel_shuffle(patches))
-        aux = aux + self.place(visual, corner)
+        aux = aux + self.place(visual, corner) + self.spelling_loss(visual, put("spelled").long())
         if "grids" in step:
             with torch.no_grad():
                 seen = pixel_shuffle(self.model.vision_model(expose(put("grids"), generator, self.dtype)))
@@ -333,8 +343,8 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True, help="checkpoint, log and result")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps1", type=int, default=4000)
-    parser.add_argument("--steps2", type=int, default=4000)
+    parser.add_argument("--steps1", type=int, default=8600)
+    parser.add_argument("--steps2", type=int, default=3400)
     parser.add_argument("--level", type=float, default=0.2, help="part of the whole before the rate falls")
     parser.add_argument("--tiles", type=int, default=176, help="single tiles a step (four times as many windows in phase 1)")
     parser.add_argument("--grid-tiles", type=int, default=136, help="tiles of grids a step, in phase 2")
@@ -344,7 +354,7 @@ def main():
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds in all; phase 2 is shortened to end by then")
     parser.add_argument("--workers", type=int, default=14)
-    parser.add_argument("--echo", type=int, default=2, help="how often a step's pictures are seen")
+    parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
     parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
