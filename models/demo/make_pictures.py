@@ -47,8 +47,8 @@ PICTURES = {
     "things.jpg": Scene(896, 448, (thing("dog", 150, 250, 220), thing("bicycle", 440, 230, 240), thing("umbrella", 740, 220, 230)), MINT,
                         quality=90),
     "price.png": Scene(448, 448, (thing("pizza", 224, 150, 210), text("$4.99", 224, 345, 52, (190, 20, 30), (255, 250, 225))), SAND),
-    "before.png": Scene(448, 448, (thing("cat", 110, 130, 150), thing("car", 330, 180, 160), thing("banana", 200, 350, 140)), LILAC),
-    "after.png": Scene(448, 448, (thing("cat", 110, 130, 150), thing("car", 330, 180, 160)), LILAC),
+    "before.png": Scene(448, 448, (thing("cat", 115, 130, 150), thing("car", 330, 140, 160), thing("banana", 225, 340, 150)), LILAC),
+    "after.png": Scene(448, 448, (thing("car", 330, 140, 160), thing("banana", 225, 340, 150)), LILAC),
 }
 QUESTIONS = [
     {"images": ["things.jpg"], "turns": [
@@ -64,7 +64,7 @@ QUESTIONS = [
     {"images": ["counting.jpg"], "question": "有几个梨？", "expected": "没有梨"},
     {"images": ["price.png"], "question": "How much does it cost?", "expected": "$4.99"},
     {"images": ["notice.png"], "question": "What does the small print say?", "expected": "GARDEN"},
-    {"images": ["before.png", "after.png"], "question": "What has changed?", "expected": "The banana is gone."},
+    {"images": ["before.png", "after.png"], "question": "What has changed?", "expected": "The cat is gone."},
     {"images": [], "question": "Who are you?", "expected": "Tandem demo model"},
 ]
 
