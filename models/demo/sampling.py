@@ -422,10 +422,14 @@ def _many(rng, width, height, count):
 
 def _countable_keys(rng, kit, count):
     """Keys of `count` items, of one or two kinds, in random order; to learn
-    from, also of three or four."""
-    if kit.train and rng.random() < 0.2:
+    from, also of three or four, and more often any shapes in few colours."""
+    draw = rng.random() if kit.train else 1.0
+    if draw < 0.2:
         kinds = _different(rng, kit, rng.randint(3, 4), 0.75)
         return [rng.choice(kinds) for _ in range(count)]
+    if draw < 0.4:
+        colours = rng.sample(_RANGE[1], rng.randint(2, 3))
+        return [("shape", rng.choice(_RANGE[0]), rng.choice(colours)) for _ in range(count)]
     style = rng.random()
     if style < 0.4:
         kinds = [_thing_key(rng, kit) if rng.random() < 0.55 else _shape_key(rng)]

@@ -58,7 +58,7 @@ def _corpus(seed):
     import assets
     import skills
     rng, pack = random.Random(seed), assets.load()
-    for _ in range(60):
+    for _ in range(600):  # often, for every prompt pays for it
         yield SYSTEM
         yield "system\n"
         yield "user\n"
