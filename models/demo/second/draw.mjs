@@ -1,6 +1,7 @@
 // Draws the pictures of questions.json as PNG files, by SVG and resvg (nothing of it is shared with the training's painter).
 //
-//   npm install @resvg/resvg-js @iconify-json/{noto,twemoji,fluent-emoji-flat,openmoji} @expo-google-fonts/{lato,merriweather}
+//   npm install @resvg/resvg-js @iconify-json/{noto,twemoji,fluent-emoji-flat,openmoji} \
+//     @expo-google-fonts/{bitter,lato,merriweather,pt-sans}
 //   node draw.mjs questions.json OUT      # in the folder of node_modules; OUT/NAME.png for each picture
 //
 // A picture is {size: [w, h], ground: [colour, colour], parts: [...]}. A part has `at` (its centre) and `size`, and one of
@@ -15,8 +16,12 @@ const { Resvg } = require("@resvg/resvg-js");
 const fontFiles = [
   ["lato", "400Regular/Lato_400Regular"], ["lato", "700Bold/Lato_700Bold"],
   ["merriweather", "400Regular/Merriweather_400Regular"], ["merriweather", "700Bold/Merriweather_700Bold"],
+  ["bitter", "400Regular/Bitter_400Regular"], ["bitter", "700Bold/Bitter_700Bold"], ["pt-sans", "700Bold/PTSans_700Bold"],
 ].map(([family, file]) => join(process.cwd(), `node_modules/@expo-google-fonts/${family}/${file}.ttf`));
-const CAPITALS = { Lato: 0.717, Merriweather: 0.743, "DejaVu Sans": 0.729, "DejaVu Serif": 0.729, "DejaVu Sans Mono": 0.729 };
+const CAPITALS = {
+  Bitter: 0.7, Lato: 0.717, Merriweather: 0.743, "PT Sans": 0.7,
+  "DejaVu Sans": 0.729, "DejaVu Serif": 0.729, "DejaVu Sans Mono": 0.729,
+};
 
 const star = [...Array(10).keys()].map((i) => {
   const r = i % 2 ? 20 : 50, a = (i * Math.PI) / 5;

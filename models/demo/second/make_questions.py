@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Makes questions.json, 326 questions, half of them English, half Chinese, in the words of somebody who only read the model card.
+"""Makes questions.json, 340 questions, half of them English, half Chinese, in the words of somebody who only read the model card.
 
     python make_questions.py      # needs scikit-learn, for its handwritten digits
 
-Pictures are made here only as lists of parts; draw.mjs draws them. The same seed makes the same file.
+Pictures are made here only as lists of parts; draw.mjs draws them. The same seed makes the same file. This is the second edition: the
+first one's wordings and pictures are known to the training by now, so all of them are new.
 """
 import json
+import math
 import pathlib
 import random
 
@@ -13,18 +15,35 @@ from sklearn.datasets import load_digits
 
 import words
 
-R = random.Random(20)
+R = random.Random(7311)
 SEEN, NEW = ("noto", "twemoji", "fluent-emoji-flat"), ("openmoji",)
-GROUNDS = [("#ffffff", "#ffffff"), ("#f4efe6", "#f4efe6"), ("#e3eef8", "#c9dcf0"), ("#eef5e6", "#d8e8c8"), ("#fff4d6", "#ffe9b0"),
-           ("#eeeeee", "#d4d4d4"), ("#f8e8ee", "#f2d4df"), ("#d9f0ee", "#f5f5ff")]
-COLOURS = {"red": "#e02020", "orange": "#ff8c1a", "yellow": "#ffd91f", "green": "#23a03c", "blue": "#2160dd", "purple": "#8a35c9",
-           "pink": "#ff7fb6", "brown": "#8a5226", "black": "#141414", "white": "#ffffff"}
+LIGHT = ["#ffffff #ffffff", "#f7f1e3 #f7f1e3", "#e6eef9 #cfdff2", "#e4f2df #d3e6c9", "#fdf3dc #f9e3b8",
+         "#ececec #d8d8d8", "#f6e6f0 #ecd2e2"]
+MIDDLE = ["#9cc4de #86b3d2", "#a9c99a #a9c99a", "#c3aed6 #b59cc9", "#d9a679 #d9a679", "#8f9baa #7f8b9b"]
+DARK = ["#2c3e57 #22304a", "#3b3b42 #3b3b42", "#2f5148 #2f5148"]
+# Things with a pale edge in one of the sets: on white they would hardly be seen.
+PALE = set("cow pig beer shirt candle cloud cat panda chicken sheep banana envelope gift rabbit mouse pear lemon pizza camera snowman "
+           "toilet".split()) | {"light bulb", "ice cream", "wine glass"}
+COLOURS = {"red": "#dc1f26", "orange": "#ff8a12", "yellow": "#ffdc1a", "green": "#1f9d3a", "blue": "#1f5be0", "purple": "#8430c4",
+           "pink": "#ff80b8", "brown": "#85501f", "black": "#101010", "white": "#ffffff"}
 SHAPES = list(words.KINDS["shape"])
-PENS = {"0": "M50 8C20 8 20 92 50 92C80 92 80 8 50 8", "1": "M36 24L54 8V92", "2": "M24 28C30 0 80 4 72 36C68 54 40 68 24 90H78",
-        "3": "M26 16C50 0 80 12 68 34C62 44 50 46 44 46C62 46 82 60 70 80C58 98 30 92 24 80", "4": "M60 92V8L20 64H80",
-        "5": "M74 10H34L30 44C46 34 76 40 74 66C72 92 36 96 24 80", "7": "M22 12H78L42 92M36 50H66",
-        "8": "M70 22C60 2 26 6 32 30C38 50 76 52 72 76C66 98 26 96 28 72C30 52 66 46 70 22"}
-SIZES = [(480, 480)] * 4 + [(448, 448), (560, 560), (600, 600), (400, 400), (640, 480), (896, 448)]
+PENS = {"0": ["M55 10C25 10 18 40 20 60C22 85 45 96 62 88C82 78 84 40 76 22C71 12 62 9 52 11"],
+        "1": ["M34 28C44 24 50 16 53 7L50 94", "M56 6L48 94"],
+        "2": ["M22 30C24 8 66 0 72 26C77 50 40 66 22 90C44 82 60 92 80 84"],
+        "3": ["M24 14H72L46 42C84 42 80 92 48 92C34 92 26 86 22 78"],
+        "4": ["M30 8C28 30 24 46 20 56C44 58 60 56 82 54M62 28L58 96"],
+        "5": ["M76 10C60 12 46 10 34 11C34 24 30 36 28 46C50 36 80 48 72 72C66 92 40 98 22 84"],
+        "6": ["M66 8C40 20 22 50 24 70C26 98 74 98 74 70C74 48 40 46 27 66"],
+        "7": ["M20 14C40 12 62 14 78 11C62 38 50 64 44 94", "M20 14C40 12 62 14 78 11C62 38 50 64 44 94M36 52L70 48"],
+        "8": ["M68 22C56 2 22 14 32 34C40 48 70 56 72 76C72 98 28 98 28 76C30 56 62 46 68 22"],
+        "9": ["M72 32C66 6 28 8 28 34C28 58 64 58 72 34C74 56 70 76 62 94"]}
+SIZES = [(480, 480), (448, 448), (512, 512), (420, 420), (550, 550), (440, 450), (640, 480), (900, 450), (600, 400), (450, 600)]
+COUNTED = {"dog": "只", "cat": "只", "rabbit": "只", "frog": "只", "turtle": "只", "butterfly": "只", "crab": "只", "apple": "个", "pear": "个",
+           "carrot": "根", "strawberry": "颗", "hamburger": "个", "car": "辆", "rocket": "枚", "umbrella": "把", "key": "把", "bell": "个",
+           "balloon": "个", "clock": "个", "book": "本", "crown": "顶"}  # with Chinese measure words
+FONTS = [("Lato", 400), ("Lato", 700), ("Merriweather", 400), ("Bitter", 400), ("Bitter", 700), ("PT Sans", 700), ("DejaVu Sans", 400),
+         ("DejaVu Serif", 400), ("DejaVu Sans Mono", 700)]
+INKS = ["#111111", "#10307a", "#7a1010", "#0b4f2a", "#43206b"]
 pictures, talks = {}, []
 
 
@@ -36,40 +55,56 @@ def zh(key, kind="thing"):
     return next(w for w in words.KINDS[kind][key] if not w.isascii())
 
 
+def name(key, language, kind="thing"):
+    return (en if language == "en" else zh)(key, kind)
+
+
 def an(word):
-    return f"{'an' if word[0] in 'aeiou' and word != 'one' else 'a'} {word}"
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def many(word):
-    return {"sheep": "sheep", "fish": "fish", "mouse": "mice", "strawberry": "strawberries", "bus": "buses"}.get(word, word + "s")
+    return {"strawberry": "strawberries", "butterfly": "butterflies"}.get(word, word + "s")
 
 
 def icon(key, sets=SEEN):
-    return {"icon": f"{R.choice(sets)}:{words.ICON[key]}"}
+    return {"icon": f"{R.choice(sets)}:{words.ICON[key]}", "key": key}
 
 
-def shape(name, colour):
-    return {"shape": name, "fill": COLOURS[colour]}
+def shape(form, colour):
+    return {"shape": form, "fill": COLOURS[colour]}
 
 
 def at(part, x, y, size, **more):
     return {**part, "at": [round(x), round(y)], "size": round(size), **more}
 
 
-def picture(parts, size, ground=None):
-    name = f"p{len(pictures):03}"
-    pictures[name] = {"size": list(size), "ground": list(ground or R.choice(GROUNDS)), "parts": parts}
-    return name
+def rgb(colour):
+    return [int(colour[i:i + 2], 16) for i in (1, 3, 5)]
 
 
-def spread(parts, size=None, scale=(0.62, 0.85)):
+def ground(parts):
+    """A ground that every part stands out from."""
+    fills = [p["fill"] for p in parts if "fill" in p]
+    icons = {p["key"] for p in parts if "key" in p}
+    choice = [g.split() for g in (LIGHT + MIDDLE + DARK if not icons else MIDDLE if icons & PALE else LIGHT)]
+    return R.choice([g for g in choice if all(math.dist(rgb(f), rgb(c)) > 105 for f in fills for c in g)])
+
+
+def picture(parts, size, back=None):
+    key = f"p{len(pictures):03}"
+    back = back or ground(parts)
+    pictures[key] = {"size": list(size), "ground": back, "parts": [{k: v for k, v in p.items() if k != "key"} for p in parts]}
+    return key
+
+
+def spread(parts, size=None, scale=(0.6, 0.86)):
     """A picture with the parts in cells of a grid, none on another."""
     w, h = size = size or R.choice(SIZES)
     across = {1: 1, 2: 2, 3: 2, 4: 2}.get(len(parts), 3) if w < 800 else min(len(parts), 4)
     down = -(-len(parts) // across)
     cells = R.sample([(i, j) for i in range(across) for j in range(down)], len(parts))
-    side = min(w / across, h / down)
-    out = []
+    side, out = min(w / across, h / down), []
     for part, (i, j) in zip(parts, cells):
         s = side * R.uniform(*scale) * (0.85 if len(parts) == 1 else 1)
         free = (side - s) * 0.4
@@ -77,152 +112,208 @@ def spread(parts, size=None, scale=(0.62, 0.85)):
     return picture(out, size)
 
 
-def line(parts, down=False, size=None):
-    """Parts from left to right, or from top to bottom."""
-    w, h = size or ((480, 480) if down or len(parts) < 4 else (896, 448))
-    step, side = (h if down else w) / len(parts), min((h if down else w) / len(parts), w, h) * 0.72
-    places = [(w / 2, (k + 0.5) * step) if down else ((k + 0.5) * step, h / 2) for k in range(len(parts))]
-    return picture([at(part, *xy, side) for part, xy in zip(parts, places)], (w, h))
+def line(parts, size=None):
+    """Parts from left to right, of different sizes and not quite level."""
+    w, h = size or R.choice([(480, 480), (600, 400)] if len(parts) < 4 else [(900, 450), (960, 480)])
+    step = w / len(parts)
+    side = min(step, h) * 0.82
+    sizes = [side * R.uniform(0.75, 1) for _ in parts]
+    return picture([at(p, (k + 0.5) * step, h / 2 + R.uniform(-0.1, 0.1) * h, s) for k, (p, s) in enumerate(zip(parts, sizes))], (w, h))
+
+
+def corners(parts):
+    """Four parts: upper left, upper right, lower left, lower right."""
+    return picture([at(p, 120 + 250 * (k % 2), 120 + 250 * (k // 2), R.uniform(110, 170)) for k, p in enumerate(parts)], (490, 490))
 
 
 def add(row, language, names, *turns):
-    """A conversation: (question, want) a turn; want None asks without counting."""
+    """A conversation: (question, want) a turn; want None asks without counting. Every fifth has the pictures behind the question."""
     turns = [{"ask": q, **({"want": w} if w is not None else {})} for q, w in turns]
-    talks.append({"row": row, "language": language, "pictures": [names] if isinstance(names, str) else list(names), "turns": turns})
+    names = [names] if isinstance(names, str) else list(names)
+    behind = {"behind": True} if names and len(talks) % 5 == 2 else {}
+    talks.append({"row": row, "language": language, "pictures": names, **behind, "turns": turns})
 
 
 def both(row, count, english, chinese, make):
-    """Half the questions each; make(k) gives pictures, want and the words for the phrases."""
+    """Half the questions each; make(k, language) gives pictures, want and the words for the phrases."""
     for k in range(count):
         language, phrases = ("en", english) if k % 2 == 0 else ("zh", chinese)
         names, want, says = make(k, language)
         add(row, language, names, (phrases[k // 2 % len(phrases)].format(**says), want))
 
 
-NAME = (["What's this?", "What do you see here?", "Can you tell me what this is a picture of?", "Name the object, please.",
-         "Which thing is shown in this image?", "What animal or object is this?"],
-        ["这是什么？", "图片里是什么东西？", "你看到了什么？", "请问图上画的是啥？", "告诉我这张图里有什么。", "这个叫什么？"])
+NAME = (["hey, what have we got here", "I don't recognise this one. What is it called?", "Identify the object in the attached image.",
+         "My daughter would like to know what this is.", "What would you call that?", "Please name the item depicted.",
+         "what am i looking at", "Could you kindly tell me which object the picture represents?", "Guess what I drew!", "so what is it"],
+        ["帮我看看这是个啥", "图中所画为何物？", "这玩意儿叫什么名字呀", "孩子问我这是什么，你知道吗？", "请识别图片中的物体。", "你认得这个东西吗？它是什么？",
+         "猜猜我画的是什么", "这张图展示了什么物品或动物？", "我不认识这个，请你告诉我它是什么。", "看图说话：画的是什么？"])
 deck = R.sample(list(words.THINGS), 100)
-both("name", 22, *NAME, lambda k, _: (spread([icon(deck[k])]), {"thing": [deck[k]]}, {}))
-both("name, OpenMoji", 22, *NAME, lambda k, _: (spread([icon(deck[30 + k], NEW)]), {"thing": [deck[30 + k]]}, {}))
+both("name", 20, *NAME, lambda k, _: (spread([icon(deck[k])]), {"thing": [deck[k]]}, {}))
+both("name, OpenMoji", 20, *NAME, lambda k, _: (spread([icon(deck[20 + k], NEW)]), {"thing": [deck[20 + k]]}, {}))
 
-# Shapes: the largest, colour, odd one out, larger than, relations, corners: four or more each.
-for k in range(28):
-    language = "en" if k % 2 == 0 else "zh"
-    say, kind, (a, b, c, d) = (en if k % 2 == 0 else zh), k // 2 % 7, R.sample(SHAPES, 4)
-    p, q, r, s = R.sample([c for c in COLOURS if c != "white"], 4)
-    A, B, P, Q = say(a, "shape"), say(b, "shape"), say(p, "colour"), say(q, "colour")
+# Shapes: which it is, the largest, its colour, the odd one out, whether larger; the second ten words it otherwise.
+SHAPE = (["What kind of shape is this?", "Out of all the shapes, which one is largest?", "The {A} - what color is it?",
+          "Find the odd one out.", "Would you say the {A} is larger than the {B}?", "name this geometric figure",
+          "biggest shape here?", "Tell me the colour of the {A}.", "One of these is not like the rest. Which one?",
+          "Is it true that the {A} is bigger than the {B}?"],
+         ["这是个什么形状？", "哪个图形个头最大？", "请问{A}涂的是什么颜色？", "找出与众不同的那个图形。",
+          "{A}是不是比{B}更大？", "认一下这个几何图形",
+          "这几个形状当中，最大的是什么？", "这个{A}是啥颜色的呀", "有一个和别的不同，是哪个？", "跟{B}相比，{A}大一些吗？"])
+
+
+def shapes(k, language):
+    kind, second = k // 2 % 5, k >= 10
+    (a, b, c, d), (p, q, r, s) = R.sample(SHAPES, 4), R.sample(list(COLOURS), 4)
+    says = {"A": name(a, language, "shape"), "B": name(b, language, "shape")}
+    one = {"shape": [a], "colour": [], "may": [p]}
     if kind == 0:
-        parts = [at(shape(a, p), 150, 190, 220), at(shape(b, q), 370, 120, 90), at(shape(c, r), 380, 370, 110)]
-        names, text = picture(parts, (480, 480)), ("Which shape is the biggest?", "最大的图形是哪个？")
-        want = {"shape": [a], "colour": [], "may": [p]}
-    elif kind == 1:
-        names, text = spread([shape(a, p), shape(b, q), shape(c, r)]), (f"What colour is the {A}?", f"{A}是什么颜色的？")
-        want = {"colour": [p]}
-    elif kind == 2:
-        names, text = spread([shape(a, p)] * 3 + [shape(a, q)], (480, 480)), ("Which one doesn't belong with the others?", "哪一个跟其他的不一样？")
-        want = {"colour": [q], "may": [p]}
-        if k >= 14:
-            names, want = spread([shape(a, p)] * 4 + [shape(b, p)]), {"shape": [b], "may": [a]}
-    elif kind == 3:
-        big = k >= 14
-        names = picture([at(shape(a, p), 150, 240, 200 if big else 90), at(shape(b, q), 360, 240, 100 if big else 200)], (480, 480))
-        text, want = (f"Is the {A} bigger than the {B}?", f"{A}比{B}大吗？"), {"yes": big}
-    elif kind == 4:
-        names, text = line([shape(a, p), shape(b, q)]), (f"What is there on the left side of the {Q} {B}?", f"{Q}{B}的左边是什么？")
-        want = {"shape": [a], "may": [p], "colour": []}
-    elif kind == 5:
-        names, text = line([shape(a, p), shape(b, q)], True), (f"What's underneath the {A}?", f"{A}下面是什么图形？")
-        want = {"shape": [b], "may": [q], "colour": []}
-    else:
-        spots = [(100, 100), (380, 100), (100, 380), (380, 380)]
-        names = picture([at(shape(f, g), *xy, 120) for f, g, xy in zip((a, b, c, d), (p, q, r, s), spots)], (480, 480))
-        text = [("Which shape is in the top right corner?", "右上角是什么图形？"), ("What's in the lower left corner?", "左下角有什么？")][k // 14]
-        want = {"shape": [(b, c)[k // 14]], "may": [(q, r)[k // 14]], "colour": []}
-    add("shapes", language, names, (text[k % 2], want))
+        return spread([shape(a, p)]), one, says
+    if kind == 1:  # largest by a factor of 1.6 and more
+        places = R.sample([(120, 120), (360, 120), (120, 360), (360, 360)], 4)
+        parts = [at(shape(f, g), *xy, size) for f, g, xy, size in zip((a, b, c, d), (p, q, r, s), places, (200, 120, 100, 90))]
+        return picture(parts[:3 + second], (480, 480)), one, says
+    if kind == 2:
+        return spread([shape(a, p), shape(b, q), shape(c, r)][:3 - second]), {"colour": [p]}, says
+    if kind == 3 and second == (language == "en"):
+        return spread([shape(a, p)] * 3 + [shape(a, q)], scale=(0.65, 0.75)), {"colour": [q], "may": [p]}, says
+    if kind == 3:
+        return spread([shape(a, p)] * 4 + [shape(b, p)], scale=(0.65, 0.75)), {"shape": [b], "may": [a]}, says
+    larger = second == (language == "en")
+    sizes = R.uniform(190, 225), R.uniform(95, 125)
+    x, y = R.sample([140, 365], 2)
+    parts = [at(shape(a, p), x, R.uniform(180, 300), sizes[not larger]), at(shape(b, q), y, R.uniform(180, 300), sizes[larger])]
+    return picture(parts, (500, 480)), {"yes": larger, "subject": a}, says
 
-COUNTED = "dog cat apple banana car fish strawberry duck umbrella balloon key bee mushroom book donut".split()
+
+both("shapes", 20, *SHAPE, shapes)
+
+# Places: left, right, above, below something that stands between two, then the four corners; things and shapes in turn.
+PLACE = (["Which object is to the left of the {b}?", "what do we have to the right of the {b}", "Look above the {b}. What's there?",
+          "Something is below the {b}, what is it?", "What can be found in the upper left corner?", "top right corner: what's in it?",
+          "Please tell me what occupies the bottom left corner.", "And down in the bottom right corner, what do you see?"],
+         ["{b}的左侧是什么？", "在{b}右边的是哪一个？", "{b}的上方有什么？", "看一下{b}的下面，那是什么？", "图片左上角放的是什么？", "右上角那个是什么呀",
+          "请说出位于左下角的是什么。", "画在右下角的是什么？"])
+
+
+def places(k, language):
+    kind, things = k // 2, (k // 2 + k) % 2 == 0
+    keys = R.sample(list(words.THINGS) if things else SHAPES, 4)
+    colours = R.sample(list(COLOURS), 4)
+    parts = [icon(x) for x in keys] if things else [shape(x, c) for x, c in zip(keys, colours)]
+    if kind > 3:
+        names, i, says = corners(parts), kind - 4, {}
+    else:
+        around = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+        (x, y), (u, v) = around[kind], R.choice(around[2:] if kind < 2 else around[:2])
+        where = [(250 + 160 * x, 250 + 160 * y), (250, 250), (250 + 160 * u, 250 + 160 * v)]
+        names, i = picture([at(p, *xy, R.uniform(100, 135)) for p, xy in zip(parts, where)], (500, 500)), 0
+        says = {"b": name(keys[1], language, "thing" if things else "shape")}
+    return names, {"thing": [keys[i]]} if things else {"shape": [keys[i]], "colour": [], "may": [colours[i]]}, says
+
+
+both("places", 16, *PLACE, places)
 
 
 def count(k, language):
-    a, b = R.sample(COUNTED, 2)
+    a, b = R.sample(list(COUNTED), 2)
     total = k // 2 + 1 if k < 18 else R.randint(3, 7)
-    others = 0 if k % 4 > 1 else min(9 - total, R.randint(0, 3))
-    return (spread([icon(a)] * total + [icon(b)] * others), {"number": [str(total)]}, {"x": many(en(a)) if language == "en" else zh(a)})
+    every = k // 2 % 5 == 4  # asks for all of them
+    others = min(9 - total, R.randint(1, 3)) if k % 4 > 1 else 0
+    names = spread([icon(a)] * (total - (others if every else 0)) + [icon(b)] * others, scale=(0.66, 0.86))
+    return names, {"number": [str(total)]}, {"x": many(en(a)) if language == "en" else zh(a), "m": COUNTED[a]}
 
 
-both("count", 20, ["How many {x} are there?", "Count the {x} for me.", "Number of {x} in the image?", "How many {x} can you see?"],
-     ["图里一共有几个{x}？", "数一数有多少{x}。", "有几个{x}呀？", "{x}的数量是多少？"], count)
+both("count", 20, ["how many {x} do u see", "Please count all {x} in the picture.", "What's the total number of {x}?",
+                   "I need the exact number of {x}.", "How many objects are in the picture altogether?"],
+     ["图上画了几{m}{x}？", "请帮忙点一下{x}的个数。", "{x}到底有多少{m}？", "你数到了几{m}{x}？", "所有东西加起来是几个？"], count)
 
 
 def count_colour(k, language):
-    p, q, r = R.sample([c for c in COLOURS if c != "white"], 3)
-    total, others = R.randint(1, 5), R.randint(1, 3)
+    p, q, r = R.sample(list(COLOURS), 3)
+    total, others = 1 + k // 2 % 6, R.randint(1, 3)
     parts = [shape(R.choice(SHAPES), p) for _ in range(total)] + [shape(R.choice(SHAPES), R.choice((q, r))) for _ in range(others)]
-    return spread(parts), {"number": [str(total)]}, {"c": (en if language == "en" else zh)(p, "colour")}
+    return spread(parts), {"number": [str(total)]}, {"c": name(p, language, "colour")}
 
 
-both("count a colour", 20, ["How many {c} shapes are there?", "How many of the shapes are {c}?", "Count everything that is {c}."],
-     ["有几个{c}的图形？", "{c}的一共有多少个？", "图中{c}的东西有几个？"], count_colour)
+both("count a colour", 20, ["How many {c} ones are there?", "number of {c} shapes please", "I'm only interested in the {c} shapes - how many?",
+                            "Of all these shapes, how many have the colour {c}?"],
+     ["涂成{c}的图形有几个？", "{c}图形的数量？", "请统计{c}的图形。", "数数看，{c}的有几个"], count_colour)
 
 data = load_digits()
-DIGIT = (["Which digit is this?", "What number is written here?", "Can you read the handwritten number?", "What does it say?"],
-         ["这是数字几？", "这个手写数字是多少？", "写的是几？", "请认一下这个数字。"])
+DIGIT = (["My son wrote this digit, can you read it?", "which number did i write", "Recognise the handwritten digit.", "What figure is this?",
+          "Is my handwriting legible? Which digit is it?"],
+         ["我手写了一个数字，你认得出是几吗？", "这写的是哪个数字？", "识别手写数字。", "纸上写着数字几呀", "麻烦看下，这是几"])
 
 
 def digit(_, ink):
     """A digit as ink with an edge, or as blurred as 8 by 8 greys are."""
     index = R.randrange(len(data.images))
     greys = "".join("0123456789abcdefg"[int(v)] for v in data.images[index].ravel())
-    size = R.choice([(400, 400), (480, 480), (640, 480)])
-    part = {"digit": greys, "ink": ink, "fill": R.choice(["#111111", "#1a2f7a", "#5a1010"])}
-    part = at(part, size[0] / 2, size[1] / 2, R.uniform(170, 300))
-    return picture([part], size), {"number": [str(data.target[index])]}, {}
+    w, h = R.choice([(448, 448), (500, 500), (640, 480)])
+    x, y = w / 2 + R.uniform(-40, 40), h / 2 + R.uniform(-40, 40)
+    part = at({"digit": greys, "ink": ink, "fill": R.choice(INKS)}, x, y, R.uniform(160, 290))
+    return picture([part], (w, h), R.choice(LIGHT).split()), {"number": [str(data.target[index])]}, {}
 
 
 def pen(k, _):
-    part = at({"pen": list(PENS.values())[k], "fill": R.choice(["#111111", "#1a2f7a"])}, 240, 240, 240, turn=R.uniform(-8, 8))
-    return picture([part], (480, 480)), {"number": [list(PENS)[k]]}, {}
+    stroke, value = [(stroke, value) for value, strokes in PENS.items() for stroke in strokes][k]
+    part = at({"pen": stroke, "fill": R.choice(INKS)}, 240, 240, R.uniform(170, 260), turn=round(R.uniform(-9, 9)))
+    return picture([part], (480, 480), R.choice(LIGHT).split()), {"number": [value]}, {}
 
 
-state = R.getstate()
-both("digits (scikit-learn)", 16, *DIGIT, lambda k, _: digit(k, True))
-after = R.getstate()
-R.setstate(state)
-both("digits (scikit-learn, blurred)", 16, *DIGIT, lambda k, _: digit(k, False))
-R.setstate(after)
-both("digits (own pen)", 6, *DIGIT, pen)
+both("digits (scikit-learn)", 12, *DIGIT, lambda k, _: digit(k, True))
+both("digits (scikit-learn, blurred)", 8, *DIGIT, lambda k, _: digit(k, False))
+both("digits (own pen)", 12, *DIGIT, pen)
 
-FONTS = [("Lato", 400), ("Lato", 700), ("Merriweather", 400), ("Merriweather", 700), ("DejaVu Sans", 400), ("DejaVu Serif", 700),
-         ("DejaVu Sans Mono", 400)]
-TEXTS = ("COFFEE Garden $4.50 2039 EXIT Welcome $12.99 731 OPEN Market 58 Monday LIBRARY silver "
-         "$0.75 CLOSED Planet 90210 bridge TICKET").split()
-SMALL = ("STATION BAKERY $18.40 4417 HARBOUR SUMMER $7.25 60352 WINDOW TIGER MUSEUM 825 ORANGE "
-         "$31.00 VELVET PILOT COPPER 1968 BUTTON FOREST").split()
+TEXTS = ("HOTEL Sunday $3.20 1847 PUSH Kitchen $89.95 264 Airport winter 50318 MUSIC $0.60 School Lantern 73 PARKING $16.75 "
+         "Bank 9046").split()
+SMALL = ("GARAGE ENGINE $52.30 3391 COTTON MARBLE 2085 $24.60 LADDER THEATRE POCKET 604 RIVER $9.15 ISLAND CASTLE 77120 TUNNEL "
+         "CIRCUS $6.85").split()
+READ = {"any": (["read this for me, i forgot my glasses", "Please transcribe the text.", "can u read that", "What's the writing on this?"],
+                ["请把上面的字念给我听", "我没戴眼镜，上面写的啥", "图片上印了什么内容？", "这里写着什么，能读出来吗？"]),
+        "word": (["Which word has been printed here?"], ["图中印的单词是什么？"]),
+        "number": (["What number is printed on it?"], ["这串数字是多少？"]), "price": (["How much does it cost?"], ["标价是多少钱？"])}
 
 
-def read(k, _):
+def printed(text, height, x, y):
     font, weight = R.choice(FONTS)
-    size = R.choice([(480, 480), (600, 400), (640, 480), (896, 448)])
-    part = at({"text": TEXTS[k], "font": font, "weight": weight, "fill": R.choice(["#111111", "#123a8c", "#8c1212", "#0c5c2c"])},
-              size[0] / 2 + R.uniform(-30, 30), size[1] / 2 + R.uniform(-90, 90), R.uniform(36, 62))
-    return picture([part], size), {"text": TEXTS[k].strip("$")}, {"t": "price" if "$" in TEXTS[k] else "text"}
+    white = R.random() < 0.2
+    return at({"text": text, "font": font, "weight": weight, "fill": "#ffffff" if white else R.choice(INKS)}, x, y, height)
+
+
+def text_ground(part):
+    return R.choice(DARK if part["fill"] == "#ffffff" else LIGHT).split()
+
+
+for k, text in enumerate(TEXTS):  # capitals of 20 to 60 pixels, so at least 17 in the tile
+    language, kind = ("en", "zh")[k % 2], "price" if "$" in text else "number" if text.isdigit() else "word"
+    w, h = R.choice([(480, 480), (512, 512), (448, 448), (600, 400), (640, 480), (900, 450)])
+    height = min(R.uniform(20, 60), 0.8 * w / len(text))
+    part = printed(text, height, w / 2 + R.uniform(-25, 25), h / 2 + R.uniform(-0.3, 0.3) * h)
+    phrases = READ["any"][k % 2] + READ[kind][k % 2]
+    add("read", language, picture([part], (w, h), text_ground(part)), (phrases[k // 2 % 5], {"text": text.strip("$")}))
+
+# Sizes with their tiles across and down, as InternVL cuts them.
+CUT = [((1344, 1344), 3, 3), ((1200, 1200), 3, 3), ((1792, 1344), 4, 3), ((1600, 1200), 4, 3), ((1200, 1600), 3, 4), ((1344, 896), 3, 2),
+       ((896, 1344), 2, 3), ((1792, 896), 4, 2), ((900, 900), 2, 2), ((1400, 1400), 3, 3)]
 
 
 def small(k, _):
-    font, weight = R.choice(FONTS)
-    w, h = R.choice([(1024, 768), (1280, 720), (1344, 896), (1600, 900), (1800, 900)])
-    part = at({"text": SMALL[k], "font": font, "weight": weight, "fill": R.choice(["#111111", "#123a8c", "#8c1212"])},
-              R.uniform(0.15, 0.85) * w, R.uniform(0.55, 0.93) * h, 11 + k * 9 / 19)
-    parts = [part] + ([at(icon(R.choice(deck)), w * 0.5, h * 0.27, h * 0.35)] if k % 4 > 1 else [])
-    return picture(parts, (w, h)), {"text": SMALL[k].strip("$")}, {}
+    """Capitals of 14 to 24 pixels in the picture and in its tiles, and of at most about seven in the thumbnail (across and down together)."""
+    (w, h), across, down = CUT[k % len(CUT)]
+    scale = 448 * down / h
+    low = 14 * max(1, 1 / scale)
+    height = math.ceil(R.uniform(low, max(low, min(24, 7 * math.sqrt(across * down) / scale))))
+    part = printed(SMALL[k], height, R.uniform(0.15, 0.85) * w, R.uniform(0.56, 0.93) * h)
+    beside = at(icon(R.choice([x for x in deck if x not in PALE])), w * R.uniform(0.3, 0.7), h * 0.27, min(w, h) * 0.4)
+    return picture([part] + [beside] * (k % 4 < 2), (w, h), text_ground(part)), {"text": SMALL[k].strip("$")}, {}
 
 
-both("read", 20, ["What's written here?", "Read it to me please.", "What does the sign say?", "Which word or number is this?"],
-     ["上面写的是什么？", "请读出图中的文字。", "图上的字是什么？", "写了什么？"], read)
 both("small print", 20,
-     ["There is something printed in small letters. What is it?", "Can you read the small text?", "What does the tiny print say?"],
-     ["图里有一行小字，写的是什么？", "请读一下那个小字。", "小字写了什么？"], small)
+     ["There's some fine print in there, what does it say?", "zoom in and read the little text",
+      "Somewhere in this picture something is printed very small. Please read it.", "What is written in those tiny letters?",
+      "can you make out the small lettering?"],
+     ["图上有些很小的字，能看清是什么吗？", "放大看看，那行小字写的啥", "请辨认图片中印得很小的文字。", "那点小小的字是什么内容？", "字太小我看不清，你帮我读一下。"], small)
 
 
 def listed(k, language):
@@ -231,114 +322,151 @@ def listed(k, language):
 
 
 both("list", 20,
-     ["What things are in this picture, left to right?", "List everything you see from left to right.",
-      "Name all of the objects, starting on the left."],
-     ["从左到右都有什么？", "请从左往右说出所有的东西。", "把图里的东西从左到右列出来。"], listed)
+     ["Going from left to right, what objects are there?", "left to right please: what's in the picture",
+      "Enumerate the items from left to right.", "What's in this row? Begin at the left.",
+      "Tell me the things here in order, leftmost first."],
+     ["按从左到右的顺序，图里是哪些东西？", "从左边开始，一个一个说给我听。", "依次列出图中物品（由左至右）。", "这一排都是些什么？从左往右讲。", "自左向右，你看见了哪些东西"], listed)
 
 
 def there(k, language):
-    keys = R.sample(list(words.THINGS), 4)
-    yes = k // 2 % 2 == 0
-    x = keys[0] if yes else keys[3]
-    return spread([icon(i) for i in keys[:1 + k % 3]]), {"yes": yes}, {"x": an(en(x)) if language == "en" else zh(x)}
+    keys = R.sample([x for x in words.THINGS if x != "shirt"], 4)  # the emoji is a T-shirt, for which Chinese has another word
+    yes = R.random() < 0.5 if k > 15 else (k // 2 + k // 4) % 2 == 0
+    x = name(keys[0] if yes else keys[3], language)
+    return spread([icon(i) for i in keys[:1 + k % 3]]), {"yes": yes}, {"x": an(x) if language == "en" else x}
 
 
-both("is there", 20, ["Is there {x} in this image?", "Do you see {x} anywhere?", "Can {x} be found here?", "Does the picture show {x}?"],
-     ["图里有{x}吗？", "这张图中有没有{x}？", "能找到{x}吗？", "你看得到{x}吗？"], there)
+both("is there", 20, ["Any chance there's {x} in this picture?", "I'm looking for {x}. Is one in the image?", "Does {x} appear in it?",
+                      "is {x} visible here", "Can you spot {x}?"],
+     ["里面有没有画{x}？", "我在找{x}，这图里有吗？", "能看见{x}吗", "图片中是否出现了{x}？", "这里面是不是有{x}啊"], there)
 
 # Two or three pictures.
-for k in range(24):
-    language = "en" if k % 2 == 0 else "zh"
-    say, kind, keys = (en if k % 2 == 0 else zh), k // 2 % 6, R.sample([x for x in COUNTED if x not in ("fish",)], 4)
-    a, b, c, d = keys
-    first, p, q = R.randrange(3), *R.sample(["red", "blue", "green", "yellow", "purple"], 2)
-    if kind == 0:
-        same, w = k >= 12, line([icon(a), icon(b)])
-        names, want = [w, w if same else line([icon(a), icon(c)])], {"same": same}
-        text = ("Are these two pictures identical?", "这两张图一样吗？")
-    elif kind == 1:
-        x, y = icon(a), icon(b)
-        names = [picture([at(x, 130, 240, 170), at(y, 350, 240, 170)][:n], (480, 480), GROUNDS[0]) for n in ((2, 1) if k < 12 else (1, 2))]
-        want = {"thing": [b], "says": "gone|missing|remov|disappear|no longer|vanish|taken|不见|没了|消失|少|去掉|拿走|没有" if k < 12 else
-                "add|new|appear|more|now|extra|多|新|加|出现"}
-        text = ("What is different in the second image?", "第二张图跟第一张比有什么变化？")
-    elif kind == 2:
-        s, t = R.sample(SHAPES, 2)
-        names = [picture([at(shape(s, r), 130, 240, 170), at(shape(t, "black"), 350, 240, 150)], (480, 480), GROUNDS[1]) for r in (p, q)]
-        text, want = ("What changed between the two pictures?", "两张图有什么不同？"), {"colour": [q], "may": [p, "black"], "shape": [s]}
-    elif kind == 3:
-        n = R.sample(range(1, 6), 2)
-        names = [spread([icon(a)] * i, (480, 480)) for i in n]
-        text = (f"Which picture has more {many(en(a))}?", f"哪张图里的{zh(a)}更多？")
-        want = {"nth": ["1" if n[0] > n[1] else "2"]}
-    elif kind == 4:
-        names = [spread([icon(x)]) for x in keys[:3]]
-        text = (f"Which of the pictures shows {an(en(keys[first]))}?", f"哪一张图里有{zh(keys[first])}？")
-        want = {"nth": [str(first + 1)]}
-    else:
-        names = [spread([icon(x)]) for x in keys[:3]]
-        text = [("And what's in the third picture?", "第三张图片里是什么？"), ("What does the second image show?", "第二张图是什么？")][k // 12]
-        want = {"thing": [keys[2 - k // 12]]}
-    add("two or three pictures", language, names, (text[k % 2], want))
+SEVERAL = (["Would you say both pictures are the same?", "is there any difference at all between these two",
+            "Compare the two images. What has changed?", "Something happened between picture one and picture two. What was it?",
+            "Spot the difference!", "How does the second picture differ from the first?", "In which picture are there more {x}?",
+            "which one has the most {x}, the first or the second?", "Three pictures, and only one of them has {an}. Which one?",
+            "Where's the {one}, in the first or in the second image?", "Only look at the second picture. What's in it?",
+            "what is on the third picture"],
+           ["两张图片是完全相同的吗？", "这两幅图之间有差别吗？", "对比一下前后两张图，哪里变了？", "第二幅图相对第一幅发生了什么改变？", "找不同：两幅图差在哪里？",
+            "看看这两张，说说变化在哪儿。", "哪幅图中{x}的数量比较多？", "{x}更多的是第几张？", "三张图里只有一张画了{one}，是哪张？", "请问哪一幅画的是{one}？",
+            "只看第二张，里面画了什么？", "第三幅图画的是什么呀"])
 
-# Follow-ups, three counted turns each.
-three = picture([at(icon("cat"), 120, 120, 170), at(icon("umbrella"), 360, 120, 170), at(icon("apple"), 120, 360, 170)], (480, 480))
-forms = picture([at(shape("star", "red"), 120, 240, 120), at(shape("circle", "blue"), 330, 240, 220)], (480, 480))
-fruit = spread([icon("apple")] * 2 + [icon("banana")] * 3 + [icon("lemon")], (480, 480))
-animals = line([icon("dog"), icon("pig"), icon("duck")])
+
+def several(k, language):
+    kind, keys = k // 2, R.sample(list(COUNTED), 4)
+    a, b, c, _ = keys
+    x, y, z = icon(a), icon(b), icon(c)
+    says = {"x": many(en(a)) if language == "en" else zh(a), "one": name(a, language), "an": an(en(a))}
+    sets = {0: [(x, y), (x, z)], 1: [(x, y), (x, y)], 2: [(x, y), (x, )], 3: [(x, ), (x, y)], 5: [(x, y), (x, z)]}
+    if kind in sets:
+        names = [picture([at(p, *xy, 170) for p, xy in zip(parts, [(125, 230), (355, 260)])], (480, 480), MIDDLE[k % 4].split())
+                 for parts in sets[kind]]
+        return names, {0: {"same": False}, 1: {"same": True}, 2: {"thing": [b], "change": "gone"}, 3: {"thing": [b], "change": "added"},
+                       5: {"thing": [b, c]}}[kind], says
+    if kind == 4:
+        (s, t), (p, q) = R.sample(SHAPES, 2), R.sample(["red", "blue", "green", "yellow", "purple", "orange"], 2)
+        names = [picture([at(shape(s, r), 130, 240, 170), at(shape(t, "black"), 350, 240, 150)], (480, 480), LIGHT[5].split())
+                 for r in (p, q)]
+        return names, {"colour": [q], "was": p, "may": [p, "black"], "shape": [s]}, says
+    if kind < 8:
+        few, lots = R.choice([(1, 3), (2, 5), (3, 6), (2, 4)])
+        n = R.sample((few, lots), 2)
+        return [spread([x] * i, (480, 480)) for i in n], {"nth": ["1" if n[0] > n[1] else "2"]}, says
+    order = R.sample(keys[:3], 3)
+    if kind == 9 and language == "en":
+        order = R.sample(keys[:2], 2)
+    names = [spread([icon(i)], R.choice(SIZES[:6])) for i in order]
+    return names, {"nth": [str(order.index(a) + 1)]} if kind < 10 else {"thing": [order[1 if kind == 10 else 2]]}, says
+
+
+both("two or three pictures", 24, *SEVERAL, several)
+
+# Follow-ups, two or three counted turns each, that nobody understands without the history.
 F = "follow-up"
-add(F, "en", three, ("Is there a cat in this picture?", None), ("And a dog?", {"yes": False}), ("And an umbrella?", {"yes": True}),
-    ("A banana?", {"yes": False}))
-add(F, "zh", three, ("图里有猫吗？", None), ("那狗呢？", {"yes": False}), ("雨伞呢？", {"thing": ["umbrella"], "says": "有|是|对|右上"}),
-    ("苹果呢？", {"thing": ["apple"], "says": "有|是|对|左下"}))
-add(F, "en", forms, ("Which shape is the largest?", None),
-    ("What colour is it?", {"colour": ["blue"]}), ("And the star?", {"colour": ["red"]}),
-    ("One word only, please.", {"colour": ["red"], "style": "word"}))
-add(F, "zh", forms, ("最大的是哪个图形？", None), ("它是什么颜色？", {"colour": ["blue"]}), ("星星呢？", {"colour": ["red"]}),
-    ("请用一个词回答。", {"colour": ["red"], "style": "word"}))
-add(F, "en", fruit, ("How many apples are there?", None), ("And bananas?", {"number": ["3"]}), ("And lemons?", {"number": ["1"]}),
-    ("Say that in a full sentence.", {"number": ["1"], "style": "full"}))
-add(F, "zh", fruit, ("有几个苹果？", None), ("香蕉呢？", {"number": ["3"]}), ("柠檬呢？", {"number": ["1"]}),
-    ("说一个完整的句子。", {"number": ["1"], "style": "full"}))
-add(F, "en", animals, ("What is to the left of the pig?", None), ("And to the right?", {"thing": ["duck"], "may": ["pig"]}),
-    ("Is there a cow too?", {"yes": False}), ("Thanks!", {"says": "welcome|glad|pleasure|happy|any ?time|no problem"}))
-add(F, "zh", animals, ("小猪左边是什么？", None), ("右边呢？", {"thing": ["duck"], "may": ["pig"]}), ("有牛吗？", {"yes": False}),
-    ("谢谢你！", {"says": "不(用)?客气|不谢|高兴|没关系|应该"}))
 
-for a, text_en, text_zh in [("dog", "What's the name of this dog?", "这只狗叫什么名字？"), ("cat", "How old is the cat?", "这只猫几岁了？"),
-                            ("house", "Who lives in this house?", "谁住在这个房子里？"), ("car", "How much did the car cost?", "这辆车多少钱？"),
-                            ("book", "Who wrote this book?", "这本书是谁写的？"), ("gift", "What's inside the gift?", "礼物里面是什么？"),
-                            ("airplane", "Where is the airplane flying to?", "这架飞机要飞到哪里？")]:
-    add("cannot tell", "en", spread([icon(a)]), (text_en, {"cannot": True}))
-    add("cannot tell", "zh", spread([icon(a)]), (text_zh, {"cannot": True}))
-add("cannot tell", "en", [], ("What can you see in the photo?", {"cannot": True}))
-add("cannot tell", "zh", [], ("图片里有什么？", {"cannot": True}))
-ABSENT = r"no |not|n't|没|不|无"
-add("cannot tell", "en", spread([icon("dog"), icon("key")]), ("What is to the left of the guitar?", {"says": ABSENT}))
-add("cannot tell", "zh", line([shape("star", "red"), shape("heart", "blue")]), ("三角形是什么颜色？", {"says": ABSENT}))
 
-for k, (style, how_en, how_zh) in enumerate([("word", "Answer with a single word.", "只用一个词回答。"), ("short", "Keep it short.", "请简短回答。"),
-                                             ("full", "Please answer in a complete sentence.", "请用完整的句子回答。")] * 3):
-    a, n, c = R.choice(list(COUNTED)), R.randint(1, 4), R.choice(["red", "blue", "green"])
-    parts, want = [([icon(a)], {"thing": [a]}), ([icon(a)] * n, {"number": [str(n)]}), ([shape("heart", c)], {"colour": [c]})][k // 3]
-    names = spread(parts)
-    plain = [("What is this?", "这是什么？"), (f"How many {many(en(a))} are there?", f"有多少个{zh(a)}？"),
-             ("What colour is the heart?", "爱心是什么颜色？")][k // 3]
-    add("answer style", "en", names, (f"{plain[0]} {how_en}", {**want, "style": style}))
-    add("answer style", "zh", names, (f"{plain[1]}{how_zh}", {**want, "style": style}))
+def scenes():
+    """New pictures for the same five conversations in either language."""
+    x, y, z = icon("frog"), icon("carrot"), icon("bell")
+    big = [at(shape("diamond", "orange"), 110, 250, 110), at(shape("square", "blue"), 330, 250, 230)]
+    return (corners([icon(i) for i in ("crown", "turtle", "hammer", "frog")]),
+            spread([shape("moon", "purple"), shape("square", "green"), shape("cross", "red")], (480, 480)),
+            spread([x] * 2 + [y] * 4 + [z], (480, 480)), corners([icon(i) for i in ("rocket", "apple", "key", "owl")]),
+            picture(big, (480, 480)), [spread([icon(i)], (450, 450)) for i in ("tractor", "snail", "umbrella")])
+
+
+there4, coloured, counted, cornered, sized, three = scenes()
+add(F, "en", there4, ("Is there a guitar in this one?", None), ("what about a turtle?", {"yes": True}), ("a bee?", {"yes": False}),
+    ("And a frog, too?", {"yes": True}))
+add(F, "en", coloured, ("What colour's the moon?", None), ("Right, and the square?", {"colour": ["green"], "may": ["purple"]}),
+    ("The cross?", {"colour": ["red"], "may": ["green"]}), ("Just one word, please.", {"colour": ["red"], "style": "word"}))
+add(F, "en", counted, ("How many frogs have you counted?", None), ("What about the carrots?", {"number": ["4"]}), ("and bells", {"number": ["1"]}),
+    ("Now as a full sentence, please.", {"number": ["1"], "style": "full"}))
+add(F, "en", cornered, ("Top left corner, what's there?", None), ("and bottom right?", {"thing": ["owl"]}), ("Bottom left?", {"thing": ["key"]}),
+    ("And what about the top right?", {"thing": ["apple"]}))
+add(F, "en", sized, ("Which one of the shapes is bigger than the other?", None), ("Which colour does it have?", {"colour": ["blue"]}),
+    ("What's to the left of it?", {"shape": ["diamond"], "colour": [], "may": ["orange", "square"]}))
+add(F, "en", three, ("What do you see in the first picture?", None), ("And in the second one?", {"thing": ["snail"]}),
+    ("the third?", {"thing": ["umbrella"]}), ("Thank you!", {"says": "welcome|glad|pleasure|happy|any ?time|no problem"}))
+there4, coloured, counted, cornered, sized, three = scenes()
+add(F, "zh", there4, ("这里有吉他吗？", None), ("乌龟呢？", {"yes": True}), ("那蜜蜂呢？", {"yes": False}), ("还有青蛙吗？", {"yes": True}))
+add(F, "zh", coloured, ("月亮什么颜色？", None), ("正方形呢？", {"colour": ["green"], "may": ["purple"]}),
+    ("那十字形呢", {"colour": ["red"], "may": ["green"]}), ("只说一个词就行。", {"colour": ["red"], "style": "word"}))
+add(F, "zh", counted, ("青蛙有几只？", None), ("胡萝卜呢？", {"number": ["4"]}), ("那铃铛有多少？", {"number": ["1"]}),
+    ("换成完整的一句话说。", {"number": ["1"], "style": "full"}))
+add(F, "zh", cornered, ("左上角画了什么？", None), ("右下角呢？", {"thing": ["owl"]}), ("那左下角呢？", {"thing": ["key"]}),
+    ("右上角？", {"thing": ["apple"]}))
+add(F, "zh", sized, ("两个图形里哪个更大？", None), ("什么颜色的？", {"colour": ["blue"]}),
+    ("它左边是什么？", {"shape": ["diamond"], "colour": [], "may": ["orange", "square"]}))
+add(F, "zh", three, ("第一张图上是什么？", None), ("第二张呢？", {"thing": ["snail"]}), ("那第三张", {"thing": ["umbrella"]}),
+    ("多谢啦！", {"says": "不(用)?客气|不谢|高兴|没关系|没事|应该"}))
+
+for a, language, text in [
+        ("horse", "en", "What did its owner call this horse?"), ("backpack", "en", "Whose backpack is that?"),
+        ("house", "en", "In which year was this house built?"), ("handbag", "en", "Tell me what is inside the handbag."),
+        ("cake", "en", "Whose birthday is this cake for?"), ("lock", "en", "Where is the key to this lock?"),
+        ("telephone", "en", "who is on the phone right now"), ("bicycle", "zh", "这辆自行车骑了多少年了？"), ("backpack", "zh", "背包的主人是谁？"),
+        ("house", "zh", "房子里住了几个人？"), ("handbag", "zh", "手提包里装着什么？"), ("cake", "zh", "是谁烤的这个蛋糕？"), ("bus", "zh", "公交车开往哪一站？"),
+        ("monkey", "zh", "这猴子今年多大？")]:
+    add("cannot tell", language, spread([icon(a)]), (text, {"cannot": True}))
+add("cannot tell", "en", spread([icon("cactus"), icon("clock")]), ("What's below the rocket?", {"yes": False}))
+add("cannot tell", "en", spread([shape("moon", "red"), shape("cross", "blue")]), ("And which colour has the heart got?", {"yes": False}))
+add("cannot tell", "zh", spread([icon("fox"), icon("bell")]), ("吉他的右边是什么？", {"yes": False}))
+add("cannot tell", "zh", spread([shape("star", "green"), shape("circle", "black")]), ("请说出正方形的颜色。", {"yes": False}))
+for language, text in [("en", "what's in the photo i uploaded?"), ("en", "How many cats are in the picture?"),
+                       ("en", "Could you read me the word on the sign?"), ("zh", "我刚发的照片上是什么？"), ("zh", "图上有几只猫？"),
+                       ("zh", "那个图形是什么颜色？")]:
+    add("no picture", language, [], (text, {"no_picture": True}))
+
+# Each style in three wordings, of a name, a count and a colour.
+STYLE = {"word": (["In one word: {q}", "{q} One word is enough.", "{q} Give me a single word, nothing else."],
+                  ["{q}一个词就够了。", "用一个词告诉我：{q}", "{q}回答只要一个词。"]),
+         "short": (["{q} Be brief.", "Short answer please: {q}", "{q} No long story, please."], ["{q}简单说就行。", "长话短说，{q}", "{q}回答简短一点。"]),
+         "full": (["{q} Use a whole sentence.", "{q} I'd like a complete sentence.", "In a full sentence, {q}"],
+                  ["{q}用一整句话说。", "{q}请说完整句子。", "用完整的一句话告诉我，{q}"])}
+for k in range(9):
+    style, kind = list(STYLE)[k % 3], k // 3
+    a, n, c = R.choice(list(COUNTED)), R.randint(2, 4), R.choice(["purple", "green", "brown", "yellow"])
+    parts, want = [([icon(a)], {"thing": [a]}), ([icon(a)] * n, {"number": [str(n)]}), ([shape("triangle", c)], {"colour": [c]})][kind]
+    plain = [("what does the picture show?", "画面上是什么？"), (f"how many {many(en(a))} can be seen?", f"看得见几{COUNTED[a]}{zh(a)}？"),
+             ("what's the colour of the triangle?", "三角形涂了什么颜色？")][kind]
+    for language, text, asked in zip(("en", "zh"), plain, STYLE[style]):
+        how = asked[(k + kind) % 3]
+        text = text[0].upper() + text[1:] if how.startswith("{q}") else text
+        add("answer style", language, spread(parts), (how.format(q=text), {**want, "style": style}))
 
 for language, question, says in [
-        ("en", "Hi, who am I talking to?", "tandem|demo|model"),
-        ("en", "What are you able to do?", "name|count|read|picture|see|shape|colou?r"),
-        ("en", "Are you a real person?", "no|not|model|program"), ("en", "Do you speak Chinese as well?", "yes|chinese"),
-        ("en", "Good morning!", "hello|hi|morning|help|welcome"), ("en", "How big are you?", "small|tiny|little|million|parameter"),
-        ("zh", "你叫什么名字？", "tandem|演示|模型"), ("zh", "你会做什么？", "认|数|读|图|看|颜色|形状"), ("zh", "你是机器人还是真人？", "模型|程序|机器|不是"),
-        ("zh", "你会说英文吗？", "会|能|可以|英"), ("zh", "你好呀！", "你好|您好|帮|嗨"), ("zh", "再见！", "再见|拜|下次|回见")]:
+        ("en", "hey there", r"hello|\bhi\b|hey|welcome"), ("en", "Who built you?", "tandem"),
+        ("en", "so what can i use you for", "name|count|read|compare|picture"),
+        ("en", "How many languages do you understand, and which?", "english.*chinese|chinese.*english"),
+        ("en", "Do you still know what I asked you yesterday?", r"nothing|\bno\b|\bnot\b|n't"),
+        ("en", "Great, that helped. Thanks a lot!", "welcome|glad|pleasure|happy|thank"),
+        ("zh", "嗨，在吗？", "你好|您好|嗨|在"), ("zh", "你是谁家开发的呀", "tandem"), ("zh", "我能拿你来干什么？", "认|数|读|图|看"),
+        ("zh", "一次最多能发几张图给你看？", "三|3"), ("zh", "你的回答靠谱吗？", "错|不一定|不完全|不总"), ("zh", "今天就到这里，拜拜", "再见|拜|下次|回见")]:
     add("small talk", language, [], (question, {"says": says}))
 
 if __name__ == "__main__":
     asked = sum("want" in turn for talk in talks for turn in talk["turns"])
-    inner = [json.dumps({name: p}, ensure_ascii=False)[1:-1] for name, p in pictures.items()]
+    inner = [json.dumps({key: p}, ensure_ascii=False)[1:-1] for key, p in pictures.items()]
     lines = [json.dumps(talk, ensure_ascii=False) for talk in talks]
     text = '{"pictures": {\n' + ",\n".join(inner) + '},\n"talks": [\n' + ",\n".join(lines) + "]}\n"
     (pathlib.Path(__file__).parent / "questions.json").write_text(text)

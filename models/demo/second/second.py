@@ -30,13 +30,14 @@ def ask(target: str, model: str, messages: list) -> str:
 
 
 def converse(target: str, model: str, pictures: pathlib.Path, talk: dict) -> list[dict]:
-    """The scored turns of a conversation, each with its answer; the pictures stand in front of the first question."""
+    """The scored turns of a conversation, each with its answer; the pictures stand before the first question or, if "behind", after it."""
     messages, out = [], []
     for turn in talk["turns"]:
         content = [{"type": "text", "text": turn["ask"]}]
         if not messages:
             data = [base64.b64encode((pictures / f"{name}.png").read_bytes()).decode() for name in talk["pictures"]]
-            content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{d}"}} for d in data] + content
+            shown = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{d}"}} for d in data]
+            content = content + shown if talk.get("behind") else shown + content
         messages.append({"role": "user", "content": content if talk["pictures"] else turn["ask"]})
         answer = ask(target, model, messages)
         messages.append({"role": "assistant", "content": answer})
@@ -54,7 +55,7 @@ def table(answers: list[dict]) -> None:
         for key in ((a["row"], "all"), (a["row"], a["language"]), ("all", "all"), ("all", a["language"])):
             counts[key][0] += a["right"]
             counts[key][1] += 1
-        if not a["right"] and not a["want"].get("cannot") and re.search(words.CANNOT, a["answer"].lower()):
+        if not a["right"] and not {"cannot", "no_picture"} & a["want"].keys() and re.search(words.CANNOT, a["answer"].lower()):
             unwilling.append(a)
     print("| row | right | English | Chinese |\n| --- | --- | --- | --- |")
     for row in dict.fromkeys(row for row, _ in counts if row != "all") | {"all": None}:

@@ -5,8 +5,9 @@ import re
 THINGS = {
     "dog": "dog-face;dog,puppy;狗,犬", "cat": "cat-face;cat,kitten;猫", "horse": "horse-face;horse,pony;马",
     "cow": "cow-face;cow,bull;牛", "pig": "pig-face;pig;猪", "rabbit": "rabbit-face;rabbit,bunny;兔子,兔",
-    "tiger": "tiger-face;tiger;老虎,虎", "lion": "lion;lion;狮子,狮", "bear": "bear;bear;熊", "panda": "panda;panda;熊猫",
-    "koala": "koala;koala;考拉,树袋熊", "fox": "fox;fox;狐狸", "monkey": "monkey-face;monkey;猴子,猴", "mouse": "mouse-face;mouse,mice;老鼠,鼠",
+    "tiger": "tiger-face;tiger;老虎,虎", "lion": "lion;lion;狮子,狮", "bear": "bear;bear;熊", "panda": "panda;panda,panda bear;熊猫",
+    "koala": "koala;koala,koala bear;考拉,树袋熊", "fox": "fox;fox;狐狸", "monkey": "monkey-face;monkey;猴子,猴",
+    "mouse": "mouse-face;mouse,mice;老鼠,鼠",
     "chicken": "chicken;chicken,hen,rooster;鸡", "penguin": "penguin;penguin;企鹅", "duck": "duck;duck;鸭子,鸭",
     "owl": "owl;owl;猫头鹰", "frog": "frog;frog;青蛙,蛙", "elephant": "elephant;elephant;大象,象", "camel": "camel;camel;骆驼",
     "sheep": "ewe;sheep,lamb;羊,绵羊", "snake": "snake;snake;蛇", "turtle": "turtle;turtle,tortoise;乌龟,龟",
@@ -42,30 +43,41 @@ KINDS = {
     "shape": {"circle": ["circle", "圆形", "圆"], "square": ["square", "正方形", "方形", "方块"], "triangle": ["triangle", "三角形"],
               "star": ["star", "五角星", "星形", "星星", "星"], "heart": ["heart", "爱心", "心形", "心"], "cross": ["cross", "plus", "十字形", "十字"],
               "diamond": ["diamond", "rhombus", "菱形"], "moon": ["moon", "crescent", "月亮", "月牙"]},
-    "colour": {"red": ["red", "红色", "红"], "orange": ["orange", "橙色", "橙", "橘色"], "yellow": ["yellow", "黄色", "黄"],
+    "colour": {"red": ["red", "红色", "红"], "orange": ["orange", "橙色", "橙", "橘色", "橘"], "yellow": ["yellow", "黄色", "黄"],
                "green": ["green", "绿色", "绿"], "blue": ["blue", "蓝色", "蓝"], "purple": ["purple", "violet", "紫色", "紫"],
-               "pink": ["pink", "粉色", "粉红色", "粉红", "粉"], "brown": ["brown", "棕色", "褐色", "棕"], "black": ["black", "黑色", "黑"],
+               "pink": ["pink", "粉色", "粉红色", "粉红", "粉"], "brown": ["brown", "棕色", "褐色", "棕", "咖啡色"], "black": ["black", "黑色", "黑"],
                "white": ["white", "白色", "白"]},
     "number": {str(i): [str(i), en, *zh] for i, (en, zh) in enumerate(zip(
-        "zero one two three four five six seven eight nine".split(), ["零", "一", ["二", "两", "俩"], *"三四五六七八九"]))},
-    "nth": {"1": ["first", "第一", "第1", "1st", "picture 1", "picture one"], "2": ["second", "第二", "第2", "2nd", "picture 2", "picture two"],
-            "3": ["third", "第三", "第3", "3rd", "picture 3", "picture three"]},
+        "zero one two three four five six seven eight nine ten".split(), ["零", "一", ["二", "两", "俩"], *"三四五六七八九十"]))},
+    "nth": {"1": ["first", "第一", "第1", "1st", "picture 1", "picture one", "图一", "图1"],
+            "2": ["second", "第二", "第2", "2nd", "picture 2", "picture two", "图二", "图2"],
+            "3": ["third", "第三", "第3", "3rd", "picture 3", "picture three", "图三", "图3"]},
 }
 KINDS["number"]["0"] += ["none", "no", "没有"]
-CANNOT = (r"can(no|')t|can not|unable|unknown|don't know|do not know|not sure|impossible|(does|do)(n't| not)"
-          r" (say|show|tell)|no way to|not visible|no (picture|image)|(don't|do not) see|only talk|只会聊|不知道|看不出|看不到|看不见|无法|不能|没法"
-          r"|不清楚|说不|判断不|没有(说|写|显示|告诉|图|看)|不确定|没(说|写|图)")
-NO = r"^\W*(no|nope|none|not|没|不|无|否|未)|\bno\b|\bnot\b|n't|没有|不是|并没|看不"
-YES = r"^\W*(yes|yeah|yep|sure|of course|it is|there (is|are)|i (do|can)|有|是|对|可以|能|会|当然|嗯)|\bthere (is|are)\b|有|能|会|可以"
-SAME = r"\b(same|identical|equal|alike)\b|一样|相同|没有(区别|不同|变化)|no difference"
-OTHER = r"\bdiffer|not (the )?(same|identical|alike)|n't (the )?(same|identical|alike)|不一样|不同|不相同|有(区别|变化)|became|变成|^\W*(no|不)\b"
+KINDS["number"]["1"].append("single")
+UNSURE = (r"can(no|')t (tell|say|know|answer|determine)|(don't|do not) know|unknown|not sure|unsure|不知道|看不出|不清楚|不确定"
+          r"|无法(判断|确定|回答|知道|看出)|判断不|说不|不能(判断|确定)|没法")
+# That the picture does not say ("I do not see a horse" is another claim), and that there is no picture.
+CANNOT = UNSURE + (r"|can(no|')t (?!help|see an?\b)|can not|unable|impossible|(does|do)(n't| not) (say|show|tell)|no way to|not visible"
+                   r"|看不到|看不见|无法|不能|没有?(说|写|显示|告诉)")
+NO_PICTURE = (r"\bno (picture|image|photo)|(don't|do not|can't|cannot) see|n't (sent|given|got|attached|received)|without an?"
+              r"|(send|show) me|没有?(图|照片|看到|收到|发)|看不到|看不见|发.*(图|照片)")
+NO = (r"^\W*(no|nope|none|not|没(?!错)|不|无|否|未)|\bno\b|\bnot\b|n't|cannot (see|find|spot)|没(?!错|问题)|不是|并不|不比|不在|看不|找不")
+YES = r"^\W*(yes|yeah|yep|sure|of course|it is|i (do|can)|是|对|没错|可以|能|会|当然|嗯)"
+NO_CHANGE = r"no difference|nothing (has )?changed|not differ\w*|n't differ\w*|没有?(什么)?(任何)?(区别|不同|变化|差别|不一样)|没有?变"
+SAME = r"\b(same|identical|equal|alike)\b|一样|相同|一致"
+OTHER = r"\bdiffer|not (the )?(same|identical|alike)|n't (the )?(same|identical|alike)|不一样|不同|不相同|不一致|有(区别|变化|差别)|became|变成"
+GONE = r"gone|missing|remov|disappear|no longer|vanish|taken|\bno\b|\bnot\b|n't|without|lacks|不见|没了|消失|少了|去掉|拿走|没有|不在"
+ADDED = r"\badd|\bnew\b|\bappear|\bmore\b|\bnow\b|\bextra|joined|多|新|加|出现"
+BACK = r"instead of|rather than|而不是|\bnow\b.*\bwas\b|现在.*(原|本)"  # what was comes behind what is
+IDLE = "一共|一样|一起|唯一|一下|哪一|一张|这一|另一|一幅|一个(手写)?的?数字|十字"  # no number is meant
 
 
 def found(kind: str, text: str) -> list[str]:
     """The words of a kind in a text, in order, the longest first where they overlap ("熊猫" is no "熊")."""
-    text = re.sub("一共|一样|一起|唯一|一下|哪一", " ", text.lower())
+    text = text.lower()
     if kind == "number":
-        text = re.sub("第.|no such", " ", text)
+        text = re.sub(IDLE + "|第.|no such", " ", text)
     every = sorted(((word.lower(), key) for key, words in KINDS[kind].items() for word in words), key=lambda pair: -len(pair[0]))
     pattern = "|".join(rf"\b{re.escape(w)}(?:s|es)?\b" if w.isascii() else w for w, _ in every)
     keys = dict(every)
@@ -73,40 +85,83 @@ def found(kind: str, text: str) -> list[str]:
     return list(dict.fromkeys(keys.get(h) or keys.get(h[:-1]) or keys.get(h[:-2]) for h in hits))
 
 
+def verdict(answer: str, question: str, subject: str | None = None) -> bool | None:
+    """Whether an answer affirms or denies; None if neither.
+
+    Who is asked for a dog may say "A dog." for yes, but "There is a cat." says nothing; who is asked whether the subject is larger
+    may say "The circle is larger."
+    """
+    if re.search(UNSURE, answer):
+        return None
+    if re.search(NO, answer):
+        return False
+    if re.search(YES, answer):
+        return True
+    if subject:
+        first, larger = found("shape", answer)[:1], bool(re.search("larger|bigger|greater|大", answer))
+        clear = first and (larger or re.search("smaller|小", answer)) and not re.search(SAME, answer)
+        return (first == [subject]) == larger if clear else None
+    named, asked = found("thing", answer), found("thing", question)
+    if named:
+        return True if set(named) & set(asked) else None
+    return True if re.search(r"\bthere (is|are)\b|有", answer) else None
+
+
+def alike(answer: str, question: str) -> bool | None:
+    """Whether an answer calls the pictures the same; a bare yes or no is read by what was asked."""
+    answer = re.sub(NO_CHANGE, "same", answer)
+    for pattern, value in ((OTHER, False), (SAME, True)):
+        if re.search(pattern, answer):
+            return value
+    yes = verdict(answer, "")
+    return None if yes is None else yes != bool(re.search("differ|不同|区别|差别|变|不一样", question.lower()))
+
+
+def changed(answer: str, want: str) -> bool:
+    """Whether an answer says that something is gone or that it has come."""
+    gone = bool(re.search(GONE, answer))
+    return gone if want == "gone" else not gone and bool(re.search(ADDED, answer))
+
+
 def told(answer: str, want: dict, question: str) -> bool:
     """Whether an answer says what is wanted and nothing against it.
 
-    want: for a kind, the keys, in order with "ordered"; "may", further keys that do no harm; "text", "yes", "same", "cannot" and
-    "says" (a regular expression); "style". Words of the question may come again, after what is wanted.
+    want: for a kind, the keys, in order with "ordered"; "may", further keys that do no harm; "was", the colour before; "change", gone or
+    added; "text", "yes" (with "subject", what may be larger), "same", "cannot", "no_picture" and "says" (a regular expression);
+    "style". Words of the question may come again, after what is wanted.
     """
+    low = answer.lower().replace("’", "'").strip()
     for kind in KINDS.keys() & want.keys():
-        got, keys, asked = found(kind, answer), want[kind], found(kind, question)
+        got, keys, asked = found(kind, low), want[kind], found(kind, question)
         extra = [k for k in got if k not in keys and k not in asked and k not in want.get("may", ())]
+        if kind == "nth" and re.search("than|比", low):
+            extra = []  # "The second has more than the first."
         if extra or not set(keys) <= set(got):
             return False
-        if keys and (set(keys) & set(asked)) and kind != "number" and got[0] not in keys:
+        if keys and (kind == "nth" or set(keys) & set(asked)) and kind != "number" and got[0] not in keys:
             return False
         if want.get("ordered") and [k for k in got if k in keys] != keys:
             return False
-    low = answer.lower().strip()
+    if "was" in want and want["was"] in (colours := found("colour", low)):
+        if (colours.index(want["was"]) > colours.index(want["colour"][0])) != bool(re.search(BACK, low)):
+            return False
     if "text" in want and want["text"].lower() not in re.findall(r"[a-z0-9.]*[a-z0-9]", low.replace(",", ".")):
         return False
-    if "yes" in want and (bool(re.search(NO, low)) if want["yes"] else not re.search(NO, low)):
+    if "yes" in want and verdict(low, question, want.get("subject")) is not want["yes"]:
         return False
-    if want.get("yes") and not re.search(YES, low):
+    if "same" in want and alike(low, question) is not want["same"] or "change" in want and not changed(low, want["change"]):
         return False
-    if "same" in want and bool(re.search(OTHER, low)) == want["same"] or want.get("same") and not re.search(SAME, low):
-        return False
-    if want.get("cannot") and not re.search(CANNOT, low):
+    if want.get("cannot") and not re.search(CANNOT, low) or want.get("no_picture") and not re.search(NO_PICTURE, low):
         return False
     return bool(re.search(want.get("says", ""), low)) and styled(low, want.get("style"))
 
 
 def styled(answer: str, style: str | None) -> bool:
-    """Whether an answer is one word ("word"), at most four ("short") or a whole sentence ("full")."""
+    """Whether an answer is one word ("word"), at most four ("short") or a whole sentence ("full": subject, verb and full stop)."""
     han, words = len(re.findall("[一-鿿]", answer)), len(re.findall(r"[\w'-]+", answer))
     if style == "word":
-        return han <= 4 and words == 1
+        return words == 1 and han <= 4
     if style == "short":
-        return han <= 8 and words <= 4
-    return style is None or (han >= 4 or words >= 4) and answer[-1] in ".。!！"
+        return 0 < words <= 4 and han <= 8
+    verb = r"\b(is|are|was|has|have|see|count|shows?)\b|'s\b|'re\b|[一-鿿].*(是|有|为|看|叫|画|数)"
+    return style is None or words + han >= 3 and bool(re.search(verb, answer)) and answer[-1] in ".。!！"
