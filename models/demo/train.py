@@ -233,7 +233,7 @@ class Learner:
         aux = self.patch_loss(patches, *(put(name).long().flatten() for name in ("class", "colour", "centre")),
                               put("chars").long().view(-1, 2))
         visual = self.model.mlp1(pixel_shuffle(patches))
-        aux = aux + self.place(visual, corner) + self.spelling_loss(visual, put("spelled").long())
+        aux = aux + self.place(visual, corner) + self.spelling_loss(visual, put("spelled").long().flatten())
         if "grids" in step:
             with torch.no_grad():
                 seen = pixel_shuffle(self.model.vision_model(expose(put("grids"), generator, self.dtype)))
