@@ -235,13 +235,13 @@ def count_colour(k, language):
     return spread(parts), {"number": [str(total)]}, {"c": name(p, language, "colour")}
 
 
-both("count a colour", 20, ["How many {c} ones are there?", "number of {c} shapes please", "I'm only interested in the {c} shapes - how many?",
-                            "Of all these shapes, how many have the colour {c}?"],
+both("count a colour", 20, ["How many {c} ones are there?", "number of {c} shapes please",
+                            "I'm only interested in the {c} shapes - how many?", "Of all these shapes, how many have the colour {c}?"],
      ["涂成{c}的图形有几个？", "{c}图形的数量？", "请统计{c}的图形。", "数数看，{c}的有几个"], count_colour)
 
 data = load_digits()
-DIGIT = (["My son wrote this digit, can you read it?", "which number did i write", "Recognise the handwritten digit.", "What figure is this?",
-          "Is my handwriting legible? Which digit is it?"],
+DIGIT = (["My son wrote this digit, can you read it?", "which number did i write", "Recognise the handwritten digit.",
+          "What figure is this?", "Is my handwriting legible? Which digit is it?"],
          ["我手写了一个数字，你认得出是几吗？", "这写的是哪个数字？", "识别手写数字。", "纸上写着数字几呀", "麻烦看下，这是几"])
 
 
@@ -299,7 +299,7 @@ CUT = [((1344, 1344), 3, 3), ((1200, 1200), 3, 3), ((1792, 1344), 4, 3), ((1600,
 
 
 def small(k, _):
-    """Capitals of 14 to 24 pixels in the picture and in its tiles, and of at most about seven in the thumbnail (across and down together)."""
+    """Capitals of 14 to 24 pixels in the picture and in its tiles, and at most about seven in the thumbnail (mean of both directions)."""
     (w, h), across, down = CUT[k % len(CUT)]
     scale = 448 * down / h
     low = 14 * max(1, 1 / scale)
@@ -399,10 +399,10 @@ add(F, "en", there4, ("Is there a guitar in this one?", None), ("what about a tu
     ("And a frog, too?", {"yes": True}))
 add(F, "en", coloured, ("What colour's the moon?", None), ("Right, and the square?", {"colour": ["green"], "may": ["purple"]}),
     ("The cross?", {"colour": ["red"], "may": ["green"]}), ("Just one word, please.", {"colour": ["red"], "style": "word"}))
-add(F, "en", counted, ("How many frogs have you counted?", None), ("What about the carrots?", {"number": ["4"]}), ("and bells", {"number": ["1"]}),
-    ("Now as a full sentence, please.", {"number": ["1"], "style": "full"}))
-add(F, "en", cornered, ("Top left corner, what's there?", None), ("and bottom right?", {"thing": ["owl"]}), ("Bottom left?", {"thing": ["key"]}),
-    ("And what about the top right?", {"thing": ["apple"]}))
+add(F, "en", counted, ("How many frogs have you counted?", None), ("What about the carrots?", {"number": ["4"]}),
+    ("and bells", {"number": ["1"]}), ("Now as a full sentence, please.", {"number": ["1"], "style": "full"}))
+add(F, "en", cornered, ("Top left corner, what's there?", None), ("and bottom right?", {"thing": ["owl"]}),
+    ("Bottom left?", {"thing": ["key"]}), ("And what about the top right?", {"thing": ["apple"]}))
 add(F, "en", sized, ("Which one of the shapes is bigger than the other?", None), ("Which colour does it have?", {"colour": ["blue"]}),
     ("What's to the left of it?", {"shape": ["diamond"], "colour": [], "may": ["orange", "square"]}))
 add(F, "en", three, ("What do you see in the first picture?", None), ("And in the second one?", {"thing": ["snail"]}),

@@ -61,7 +61,7 @@ UNSURE = (r"can(no|')t (tell|say|know|answer|determine)|(don't|do not) know|unkn
 CANNOT = UNSURE + (r"|can(no|')t (?!help|see an?\b)|can not|unable|impossible|(does|do)(n't| not) (say|show|tell)|no way to|not visible"
                    r"|看不到|看不见|无法|不能|没有?(说|写|显示|告诉)")
 NO_PICTURE = (r"\bno (picture|image|photo)|(don't|do not|can't|cannot) see|n't (sent|given|got|attached|received)|without an?"
-              r"|(send|show) me|没有?(图|照片|看到|收到|发)|看不到|看不见|发.*(图|照片)")
+              r"|(send|show) me|没有?(图|照片|看到|收到|发)|看不到|看不见|请.?发|发.{0,8}给我")
 NO = (r"^\W*(no|nope|none|not|没(?!错)|不|无|否|未)|\bno\b|\bnot\b|n't|cannot (see|find|spot)|没(?!错|问题)|不是|并不|不比|不在|看不|找不")
 YES = r"^\W*(yes|yeah|yep|sure|of course|it is|i (do|can)|是|对|没错|可以|能|会|当然|嗯)"
 NO_CHANGE = r"no difference|nothing (has )?changed|not differ\w*|n't differ\w*|没有?(什么)?(任何)?(区别|不同|变化|差别|不一样)|没有?变"
@@ -70,7 +70,7 @@ OTHER = r"\bdiffer|not (the )?(same|identical|alike)|n't (the )?(same|identical|
 GONE = r"gone|missing|remov|disappear|no longer|vanish|taken|\bno\b|\bnot\b|n't|without|lacks|不见|没了|消失|少了|去掉|拿走|没有|不在"
 ADDED = r"\badd|\bnew\b|\bappear|\bmore\b|\bnow\b|\bextra|joined|多|新|加|出现"
 BACK = r"instead of|rather than|而不是|\bnow\b.*\bwas\b|现在.*(原|本)"  # what was comes behind what is
-IDLE = "一共|一样|一起|唯一|一下|哪一|一张|这一|另一|一幅|一个(手写)?的?数字|十字"  # no number is meant
+IDLE = "一共|一样|一起|唯一|一下|哪一|一张|这一|另一|一幅|一个(手写)?的?数字|十字|三角|五角"  # no number is meant
 
 
 def found(kind: str, text: str) -> list[str]:
