@@ -176,6 +176,12 @@ class Packed:
         return torch.cat(parts)[None].transpose(1, 2)
 
 
+def weighted_loss(logits, target, something):
+    """Mean cross-entropy where a target that is not 0, nothing, weighs `something`."""
+    weight = torch.where(target > 0, something, 1.0)
+    return (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
+
+
 class Learner:
     """The model with its auxiliary heads: losses and accuracies of a step."""
 
@@ -207,8 +213,7 @@ class Learner:
         parts = self.heads["patch"](patches.flatten(0, 1)).float().split(self.parts, 1)
         loss = 2 * F.binary_cross_entropy_with_logits(parts[2][:, 0], centre.float(), pos_weight=torch.tensor(20.0, device=centre.device))
         for logits, target in ((parts[0], what), (parts[1], colour), (parts[3], chars[:, 0]), (parts[4], chars[:, 1])):
-            weight = torch.where(target > 0, 6.0, 1.0)
-            loss = loss + (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
+            loss = loss + weighted_loss(logits, target, 6.0)
         return loss
 
     def _spelling_loss(self, visual, spelled):
@@ -216,8 +221,7 @@ class Learner:
         there, and at which places of the text: what the decoder has to look for
         letter by letter. Characters are few among the places, so they weigh more."""
         logits = self.heads["spelled"](visual.flatten(0, 1)).view(len(spelled), -1).float()
-        weight = torch.where(spelled > 0, 100.0, 1.0)
-        return (F.cross_entropy(logits, spelled, reduction="none") * weight).sum() / weight.sum()
+        return weighted_loss(logits, spelled, 100.0)
 
     def look(self, step):
         """Visual embeddings [tiles, tokens, h], the grids' last, and the auxiliary
