@@ -8,6 +8,7 @@ the full, the short and the one-word answer, None where a style does not fit.
 
 import synonyms
 from phrases import en, zh
+from phrases.patterns import load
 from world import COLOUR_NAMES, COLOURS_ZH, PLURALS, SHAPES, SHAPES_ZH, THINGS
 
 SIDES = ("left", "right", "above", "below")
@@ -31,6 +32,7 @@ def _cap(text):
 class English:
     name = "en"
     templates = {"seen": en.SEEN, "unseen": en.UNSEEN}
+    patterns = load("en")
     numbers = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     ordinals = ("first", "second", "third")
     sides = ("to the left of", "to the right of", "above", "below")
@@ -222,6 +224,7 @@ class English:
 class Chinese:
     name = "zh"
     templates = {"seen": zh.SEEN, "unseen": zh.UNSEEN}
+    patterns = load("zh")
     numbers = ("没有", "一", "两", "三", "四", "五", "六", "七", "八", "九")
     ordinals = ("第一", "第二", "第三")
     sides = ("左边", "右边", "上面", "下面")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import assets
+import labels
 import painter
 import sampling
 import skills
@@ -308,7 +309,7 @@ def build(samples, tokenizer, pack, side, grid_tiles):
     `branch` of [samples, room], `lengths` of the prefixes, `shown` (which
     tiles stand at the image positions, the grids' after the others), and
     `targets`, their `rows` among the ids and the branches that own them."""
-    first_tiles, tiles, labels, grids = {}, [], [], []
+    first_tiles, tiles, maps, grids = {}, [], [], []
     count, large = 0, []
     for sample, squeezed, looked_at in samples:
         for scene in sample.pictures:
@@ -319,7 +320,7 @@ def build(samples, tokenizer, pack, side, grid_tiles):
             first_tiles[id(scene)] = range(count, count + len(made))
             count += len(made)
             tiles.append(made)
-            labels.append(painter.labels(scene, views, side // 14, pack))
+            maps.append(labels.patch_labels(scene, views, side // 14, pack))
     for scene in large:
         made = cut(scene, pack, side, False)[0]
         first_tiles[id(scene)] = range(count, count + len(made))
@@ -336,7 +337,7 @@ def build(samples, tokenizer, pack, side, grid_tiles):
     step["kinds"] = list(kinds)
     step["tiles"] = torch.from_numpy(np.concatenate(tiles))
     for name in ("class", "colour", "centre", "chars", "spelled"):
-        step[name] = torch.from_numpy(np.concatenate([label[name] for label in labels]))
+        step[name] = torch.from_numpy(np.concatenate([maps_of[name] for maps_of in maps]))
     if grid_tiles:
         step["grids"] = torch.empty(grid_tiles, TILE, TILE, 3, dtype=torch.uint8)
         used = sum(len(made) for made in grids)

@@ -1,4 +1,4 @@
-"""Draws scenes on a CPU, fast enough to feed training, and maps of what is where.
+"""Draws scenes on a CPU, fast enough to feed training.
 
 Everything is drawn by one affine warp of a small texture onto the box of the
 picture that it covers: emoji from sprites with mip levels, shapes from signed
@@ -78,7 +78,7 @@ def _field(shape):
 
 
 @functools.cache
-def _cover(shape):
+def shape_cover(shape):
     """255 inside a shape, for the maps."""
     return ((_field(shape) < 0) * 255).astype(np.uint8)
 
@@ -90,7 +90,7 @@ def _ramp(values, low, high):
 _CACHE = {}
 
 
-def _cached(assets, key, make):
+def cached(assets, key, make):
     """A value kept for as long as `assets` is the pack in use."""
     if _CACHE.get("assets") is not assets:
         _CACHE.clear()
@@ -138,7 +138,7 @@ def _without_specks(lines, least=14):
     return (keep[ids] * 255).astype(np.uint8)
 
 
-def _sprite(assets, source, name):
+def sprite_levels(assets, source, name):
     """The mip levels of a sprite, each RGB that goes on beyond the outline and
     alpha, and two sizes of its map of edges, eighths of pixels of the largest level."""
     def make():
@@ -153,14 +153,14 @@ def _sprite(assets, source, name):
         edges = _edges(*levels[LEVELS[0]])
         half = (cv2.resize(edges, (LEVELS[2], LEVELS[2]), interpolation=cv2.INTER_AREA) - 0.4).clip(0)
         return levels, {len(e): (e * 8).clip(0, 255).astype(np.uint8) for e in (edges, half)}
-    return _cached(assets, ("sprite", source, name), make)
+    return cached(assets, ("sprite", source, name), make)
 
 
 def prepare(assets):
     """Makes the levels of all sprites now, to be shared by processes that are forked later."""
     for source, name in ((i, k) for i, s in enumerate(assets.sets) for k in range(len(world.THINGS))):
         if assets.sprites[source][name] is not None:
-            _sprite(assets, source, name)
+            sprite_levels(assets, source, name)
 
 
 # Parts of the matrix that turns the hue and keeps the lightness.
@@ -188,14 +188,14 @@ def _outline(assets, source, name, side, width):
     """Alpha of the ink along the edges of a sprite; width in hundredths of its size."""
     half = width / 100 * SPRITE / 2
     table = ((half + 0.5 - _EIGHTHS).clip(0, 1) * 255).astype(np.uint8)
-    edges = _sprite(assets, source, name)[1]
+    edges = sprite_levels(assets, source, name)[1]
     lines = cv2.LUT(edges[LEVELS[2] if side <= LEVELS[2] else LEVELS[0]], table)
     return lines if side == lines.shape[0] else cv2.resize(lines, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def _dress(assets, source, name, side, look):
     """A mip level as `look` wants it: RGBA, colours times alpha."""
-    rgb, alpha = _sprite(assets, source, name)[0][side]
+    rgb, alpha = sprite_levels(assets, source, name)[0][side]
     if look.hue or look.saturation != 1 or look.brightness != 1:
         rgb = cv2.transform(rgb, _colour_matrix(look))
     if look.levels > 1:
@@ -227,7 +227,7 @@ def _texture(assets, item):
     return texture
 
 
-def _digit(assets, index, soft):
+def digit_mask(assets, index, soft):
     """A handwritten digit's mask: the scan, smooth, with clear edges unless `soft`."""
     def make():
         scan = np.zeros((10, 10), np.float32)
@@ -240,7 +240,7 @@ def _digit(assets, index, soft):
         smooth += 2 * (smooth - cv2.GaussianBlur(smooth, (0, 0), 14))  # opens loops that the scan filled in
         smooth = cv2.GaussianBlur(smooth, (0, 0), 3)[cut:side - cut, cut:side - cut]
         return (_ramp(smooth, 4.5, 11) * 255).astype(np.uint8)
-    return _cached(assets, ("digit", index, soft), make)
+    return cached(assets, ("digit", index, soft), make)
 
 
 # ---- Text -------------------------------------------------------------------
@@ -250,7 +250,7 @@ def _capitals(assets, font):
     def make():
         _, top, _, bottom = assets.font(font, 200).getbbox("H", anchor="ls")
         return max(0.2, (bottom - top) / 200)
-    return _cached(assets, ("capitals", font), make)
+    return cached(assets, ("capitals", font), make)
 
 
 _GLYPHS = {}
@@ -278,7 +278,7 @@ def _kerning(assets, font, pair):
     def make():
         face = assets.font(font, 200)
         return (face.getlength(pair) - face.getlength(pair[0]) - face.getlength(pair[1])) / 200
-    return _cached(assets, ("kerning", font, pair), make)
+    return cached(assets, ("kerning", font, pair), make)
 
 
 def _pixels(assets, font, cap):
@@ -290,7 +290,7 @@ def _pixels(assets, font, cap):
     return max(4, step * round(pixels / step))
 
 
-def _line(assets, item):
+def text_line(assets, item):
     """A line of text: its glyphs each with the pen's place, how much larger than in
     the picture they are, the ink's left and right end, and the capitals' height."""
     # Level text is set at its final size, as print is; turned text larger and then resampled.
@@ -315,7 +315,7 @@ def _line(assets, item):
 def _print(assets, item, room):
     """A line of text as a mask with `room` around; where in it the middle of the
     text's box lies; and how much larger than in the picture it is."""
-    glyphs, finer, left, right, cap = _line(assets, item)
+    glyphs, finer, left, right, cap = text_line(assets, item)
     room = math.ceil(room * finer)
     top = min((g[2] for _, g in glyphs), default=0) - room
     bottom = max((g[2] + g[0].shape[0] for _, g in glyphs), default=1) + room
@@ -332,7 +332,7 @@ def _print(assets, item, room):
 _WARP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-def _inverse(item, x0, y0, step_x, step_y, cx, cy, kx, ky):
+def to_texture(item, x0, y0, step_x, step_y, cx, cy, kx, ky):
     """The matrix that takes point (i, j) of a grid, which lies at x0 + i step_x,
     y0 + j step_y of the picture, to the texture: kx, ky of its pixels a pixel,
     the middle of the item at (cx, cy)."""
@@ -352,7 +352,7 @@ def _box(picture, item, half_width, half_height, margin):
             min(width, math.ceil(item.x + a)), min(height, math.ceil(item.y + b)))
 
 
-def _sides(item):
+def item_sides(item):
     """Width and height of a stretched item that still fits its square."""
     stretch = item.look.stretch
     return item.size * min(1.0, stretch), item.size / max(1.0, stretch)
@@ -404,12 +404,12 @@ def _room(item):
 def _draw_thing(picture, item, assets):
     texture = _texture(assets, item)
     side = texture.shape[0]
-    wide, high = _sides(item)
+    wide, high = item_sides(item)
     x0, y0, x1, y1 = _box(picture, item, wide * MARGIN / 2, high * MARGIN / 2, _room(item))
     if x1 <= x0 or y1 <= y0:
         return
     kx = side / MARGIN / wide * (-1 if item.look.flip else 1)
-    matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, kx, side / MARGIN / high)
+    matrix = to_texture(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, kx, side / MARGIN / high)
     warped = cv2.warpAffine(texture, matrix, (x1 - x0, y1 - y0), flags=_WARP)
     alpha = cv2.extractChannel(warped, 3)
     target = picture[y0:y1, x0:x1]
@@ -419,11 +419,11 @@ def _draw_thing(picture, item, assets):
 
 
 def _draw_shape(picture, item, assets):
-    wide, high = _sides(item)
+    wide, high = item_sides(item)
     x0, y0, x1, y1 = _box(picture, item, wide / 2, high / 2, _room(item))
     if x1 <= x0 or y1 <= y0:
         return
-    matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, FIELD / 2, FIELD / 2, FIELD / MARGIN / wide, FIELD / MARGIN / high)
+    matrix = to_texture(item, x0 + 0.5, y0 + 0.5, 1, 1, FIELD / 2, FIELD / 2, FIELD / MARGIN / wide, FIELD / MARGIN / high)
     field = cv2.warpAffine(_field(item.name), matrix, (x1 - x0, y1 - y0), flags=_WARP, borderValue=9.0)
     unit = -255 * math.sqrt(wide * high) / 2  # the edge is one pixel wide
     alpha = cv2.addWeighted(field, unit, field, 0, 127.5, dtype=cv2.CV_8U)
@@ -473,9 +473,9 @@ def _stamp(picture, item, mask, x0, y0):
 def _draw_digit(picture, item, assets):
     if item.look.plate:
         _plate(picture, item, *(0.55 * item.size,) * 3)
-    mask = _digit(assets, item.look.source, item.look.soft)
+    mask = digit_mask(assets, item.look.source, item.look.soft)
     side = mask.shape[0]
-    wide, high = _sides(item)
+    wide, high = item_sides(item)
     x0, y0, x1, y1 = _box(picture, item, wide / 2, high / 2, _room(item))
     if x1 <= x0 or y1 <= y0:
         return
@@ -483,7 +483,7 @@ def _draw_digit(picture, item, assets):
         scale = max(0.1, item.size / DIGIT)
         side = max(8, round(scale * side))
         mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
-    matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
+    matrix = to_texture(item, x0 + 0.5, y0 + 0.5, 1, 1, side / 2, side / 2, side / MARGIN / wide, side / MARGIN / high)
     mask = cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP)
     sharper = 1 if item.look.soft else min(4.0, item.size / DIGIT)
     if sharper > 1:
@@ -504,7 +504,7 @@ def _draw_text(picture, item, assets):
     x0, y0, x1, y1 = _box(picture, item, cx / finer, max(cy, mask.shape[0] - cy) / finer, 0)
     if x1 <= x0 or y1 <= y0:
         return
-    matrix = _inverse(item, x0 + 0.5, y0 + 0.5, 1, 1, cx, cy, finer, finer)
+    matrix = to_texture(item, x0 + 0.5, y0 + 0.5, 1, 1, cx, cy, finer, finer)
     _stamp(picture, item, cv2.warpAffine(mask, matrix, (x1 - x0, y1 - y0), flags=_WARP), x0, y0)
 
 
@@ -624,102 +624,3 @@ def jpeg(picture, quality):
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (
         cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420))
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-# ---- Maps of what is where --------------------------------------------------
-
-_NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-LINE = 1.5     # height of a line of text in capitals, for the maps
-SPELLED = 8    # characters of a text, for the maps
-
-
-def _row(assets, item):
-    """A line of text as one row of pixels, 1 + index of the character there; its
-    width and its capitals' height in the picture; and how far each character's
-    middle is from the line's."""
-    glyphs, finer, left, right, cap = _line(assets, item)
-    row = np.zeros((1, max(1, right - left)), np.uint8)
-    for (pen, (_, _, _, advance)), character in zip(glyphs, item.text):
-        at = max(0, pen - left)
-        row[0, at:max(at + 1, round(pen - left + advance))] = 1 + world.CHARACTERS.find(character)
-    if glyphs:
-        row[0, round(glyphs[-1][0] - left):] = row[0, -1] or 1 + world.CHARACTERS.find(item.text[-1])
-    middles = [(pen + advance / 2 - (left + right) / 2) / finer for pen, (_, _, _, advance) in glyphs]
-    return row, (right - left) / finer, cap / finer, middles
-
-
-_FULL = np.full((8, 8), 255, np.uint8)
-
-
-def _mask(assets, item):
-    """What an item other than text covers, as a texture, and its width and height in pixels of the picture."""
-    wide, high = _sides(item)
-    if item.kind == "shape":
-        mask = _cover(item.name)
-    elif item.kind == "thing":
-        mask = _sprite(assets, item.look.source, item.name)[0][LEVELS[2]][1]
-    else:
-        mask = _cached(assets, ("blob", item.look.source), lambda: cv2.dilate(
-            _digit(assets, item.look.source, False), np.ones((13, 13), np.uint8)))
-    return mask, wide * MARGIN, high * MARGIN
-
-
-def _project(item, texture, wide, high, grid):
-    """A texture that is wide x high pixels of the picture, at the points of a grid."""
-    x0, y0, step_x, step_y, columns, rows = grid
-    kx = texture.shape[1] / wide * (-1 if item.look.flip and item.kind == "thing" else 1)
-    matrix = _inverse(item, x0, y0, step_x, step_y, texture.shape[1] / 2, texture.shape[0] / 2, kx, texture.shape[0] / high)
-    return cv2.warpAffine(texture, matrix, (columns, rows), flags=_NEAREST)
-
-
-def labels(scene, views, side, assets):
-    """What the patches of each view show. A view is a box x, y, w, h of the picture
-    that is cut into side x side patches. All are [views, patches], uint8:
-
-    class   world.label of the topmost item that covers the patch's middle, else 0
-    colour  likewise, 1 + the colour of a shape
-    centre  1 where the middle of an item lies in the patch
-    chars   [views, 2 * patches]: the same for two points of each patch, side by side,
-            1 + the index of the character that stands there
-    spelled [views, patches / 4 * SPELLED]: for each square of two by two patches and each
-            place in a text, 1 + the index of the character that has its middle there
-    """
-    count = len(views)
-    classes = np.zeros((count, side, side), np.uint8)
-    colours = np.zeros((count, side, side), np.uint8)
-    centres = np.zeros((count, side, side), np.uint8)
-    characters = np.zeros((count, side, 2 * side), np.uint8)
-    spelled = np.zeros((count, side // 2, side // 2, SPELLED), np.uint8)
-    written = False  # is there text below the item?
-    for item in scene.items:
-        is_text = item.kind == "text"
-        if is_text:
-            line, wide, high, middles = _row(assets, item)
-            mask, high = _FULL, high * LINE
-        else:
-            mask, wide, high = _mask(assets, item)
-        reach = math.hypot(wide, high) / 2
-        name = world.label(item)
-        for v, (x, y, w, h) in enumerate(views):
-            if not (x - reach < item.x < x + w + reach and y - reach < item.y < y + h + reach):
-                continue
-            px, py = w / side, h / side
-            cover = _project(item, mask, wide, high, (x + px / 2, y + py / 2, px, py, side, side)) > 127
-            classes[v][cover] = name
-            colours[v][cover] = 1 + item.colour if item.kind == "shape" else 0
-            column, row = int((item.x - x) // px), int((item.y - y) // py)
-            if 0 <= column < side and 0 <= row < side:
-                centres[v, row, column] = 1
-            if is_text or written:
-                grid = x + px / 4, y + py / 2, px / 2, py, 2 * side, side
-                cover = _project(item, mask, wide, high, grid) > 127
-                characters[v][cover] = _project(item, line, wide, high, grid)[cover] if is_text else 0
-            if is_text:
-                for place, (character, along) in enumerate(zip(item.text[:SPELLED], middles)):
-                    column = int((item.x + along * math.cos(item.angle) - x) // (2 * px))
-                    row = int((item.y + along * math.sin(item.angle) - y) // (2 * py))
-                    if 0 <= column < side // 2 and 0 <= row < side // 2:
-                        spelled[v, row, column, place] = 1 + world.CHARACTERS.find(character)
-        written = written or is_text
-    return {"class": classes.reshape(count, -1), "colour": colours.reshape(count, -1),
-            "centre": centres.reshape(count, -1), "chars": characters.reshape(count, -1), "spelled": spelled.reshape(count, -1)}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import questions
 from answers import LANGUAGES
+from phrases.patterns import expand
 from questions import TALK, Found
 from sampling import SCENES, sample, sample_set  # noqa: F401, for whoever imports skills
 from world import COLOUR_NAMES
@@ -67,15 +68,21 @@ def _say(language, found):
     return getattr(language, found.says)(*found.args)
 
 
+def _template(rng, language, phrasing, key):
+    """A template of the key; half of what training asks with is made by its patterns."""
+    if phrasing == "seen" and key in language.patterns and rng.random() < 0.5:
+        return expand(rng, rng.choice(language.patterns[key]))
+    return rng.choice(language.templates[phrasing][key])
+
+
 def _put(rng, language, phrasing, found, style="full", explicit=False):
     """The question, at times with the small changes people make."""
-    templates = language.templates[phrasing]
     random = rng.random
-    template = question = rng.choice(templates[found.key])
+    template = question = _template(rng, language, phrasing, found.key)
     if found.slots:
         if found.key == "then_other" and language.name == "en" and "a" not in found.slots:
             while "he {a}" not in template:  # not "that dogs"
-                template = rng.choice(templates["then_other"])
+                template = _template(rng, language, phrasing, "then_other")
             if "x" in found.slots:  # "And a cat?"
                 template = template.replace("the {a}", "{x}").replace("The {a}", "{x}")
         question = template.format(**language.slots(rng, found.slots, template))
@@ -84,9 +91,9 @@ def _put(rng, language, phrasing, found, style="full", explicit=False):
         if "的的" in question:
             question = question.replace("的的", "的")
     if style != "full" or explicit:
-        question = rng.choice(templates["style_" + style]).format(q=question)
+        question = _template(rng, language, phrasing, "style_" + style).format(q=question)
     elif found.key not in _NO_QUESTIONS and found.key[:5] != "then_" and random() < 0.08:
-        question = rng.choice(templates["polite"]).format(q=question)
+        question = _template(rng, language, phrasing, "polite").format(q=question)
     if random() < 0.08 and language.name == "en":
         question = question.lower()
     if random() < 0.06:

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 import batches
-import painter
+import labels
 import tiles as tiling
 import world
 from model import InternVL, grouped, pixel_shuffle
@@ -192,7 +192,7 @@ class Learner:
         characters = 1 + len(world.CHARACTERS)
         self.parts = (world.CLASSES, 1 + len(world.COLOUR_NAMES), 1, characters, characters)
         self.heads = torch.nn.ModuleDict(dict(patch=torch.nn.Linear(width, sum(self.parts)), place=torch.nn.Linear(out, 2),
-                                               spelled=torch.nn.Linear(out, painter.SPELLED * characters)))
+                                               spelled=torch.nn.Linear(out, labels.SPELLED * characters)))
         for head in self.heads.values():
             torch.nn.init.zeros_(head.weight)
         self.device, self.dtype = device, torch.bfloat16 if device == "cuda" else torch.float32
@@ -301,20 +301,6 @@ def _modest(_):
     os.nice(10)  # the process that feeds the card comes first
 
 
-BLOCK = 8  # steps that are seen again together
-
-
-def echoed(steps, times):
-    """Every step `times` times, each in another light and place."""
-    block = []
-    for step in steps:
-        block.append(step)
-        if len(block) == BLOCK or times == 1:
-            for turn in range(times):
-                yield from (dict(s, seed=s["seed"] + turn) for s in block)
-            block = []
-
-
 ROOM = {1: 144, 2: 288}  # tokens of conversations about one picture
 
 
@@ -358,7 +344,6 @@ def main():
     parser.add_argument("--stop-after", type=float, default=1e9, help="seconds; then save and end")
     parser.add_argument("--finish-within", type=float, default=1e9, help="seconds in all; phase 2 is shortened to end by then")
     parser.add_argument("--workers", type=int, default=14)
-    parser.add_argument("--echo", type=int, default=1, help="how often a step's pictures are seen")
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
     parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
@@ -406,8 +391,7 @@ def main():
     while phase <= args.last_phase and not out_of_time:
         steps = (args.steps1, args.steps2)[phase - 1]
         recent, table, mark, waited = [], collections.defaultdict(lambda: [0, 0]), time.time(), 0.0
-        first -= first % (BLOCK * args.echo)
-        coming = echoed(loader(args, phase, first // args.echo, steps // args.echo + BLOCK, args.seed), args.echo)
+        coming = iter(loader(args, phase, first, steps, args.seed))
         for number in range(first, steps):
             if args.profile and number in (args.profile, args.profile + 3):
                 if number == args.profile:
