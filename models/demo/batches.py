@@ -71,11 +71,16 @@ class Shown(NamedTuple):
 
 _SMALL_WORDS = frozenset("the a an in of is are do does you can please this me there and it that for".split())
 _SMALL_LETTERS = frozenset("的了吗呢请这张里有一下啊")
+_SHORTER = {"you": "u", "your": "ur", "are": "r", "please": "pls", "picture": "pic", "pictures": "pics", "image": "img", "photo": "pic",
+            "what's": "whats", "it's": "its", "that's": "thats", "don't": "dont", "can't": "cant", "i'm": "im", "isn't": "isnt",
+            "thanks": "thx", "because": "cuz", "what": "wat", "something": "smth", "to": "2", "know": "kno", "there": "ther", "and": "n"}
 
 
 def _loosened(rng, question):
-    """The question without one of its small words, as people write in haste."""
+    """The question as people write in haste: with shorter words, or without one of its small words."""
     parts, glue = (question.split(" "), " ") if question.isascii() else (list(question), "")
+    if glue and rng.random() < 0.4:
+        return glue.join(_SHORTER.get(part, part) if rng.random() < 0.7 else part for part in question.lower().split(" "))
     small = [i for i, part in enumerate(parts) if part.lower() in (_SMALL_WORDS if glue else _SMALL_LETTERS)]
     if small and len(parts) > 3:
         del parts[rng.choice(small)]
