@@ -12,6 +12,8 @@ from sampling import SMALL
 from world import COLOUR_NAMES, SHAPES, THINGS
 
 TALK = tuple(LANGUAGES["en"].talk)
+# "Can you read?" beside a picture asks for what is written there.
+_TALK_BESIDE_PICTURES = tuple(key for key in TALK if key not in ("talk_read", "talk_count", "talk_things", "talk_pictures", "talk_able", "talk_how"))
 _THINGS = tuple(("thing", i, -1) for i in range(len(THINGS)))
 SHAPE_TERMS = tuple(("shape", i, -1) for i in range(len(SHAPES)))
 _COLOURED = tuple(("shape", i, c) for i in range(len(SHAPES)) for c in range(len(COLOUR_NAMES)))
@@ -544,7 +546,7 @@ def answered(f, key, slots):
 
 
 def talk(rng, f):
-    key = rng.choice(TALK)
+    key = rng.choice(_TALK_BESIDE_PICTURES if f else TALK)
     return Found(key, key, {}, "talk", ())
 
 
