@@ -39,7 +39,7 @@ PAIRED = ((640, 480), (448, 448), (896, 448), (448, 448), (448, 896), (640, 640)
 SMALL_PRINT = ((672, 448), (448, 672), (672, 672), (896, 448), (448, 896), (896, 672), (672, 896))
 
 # How often each kind of scene is drawn.
-SCENES = {"thing": 13, "things": 15, "shapes": 10, "mixed": 8, "count": 20, "odd": 5, "corners": 6, "digit": 5, "text": 50, "sign": 9}
+SCENES = {"thing": 13, "things": 17, "shapes": 12, "mixed": 12, "count": 24, "odd": 5, "corners": 6, "digit": 5, "text": 38, "sign": 9}
 LOOSE = 0.1                 # part of the questions that lose a small word
 SETS, NOTHING = 0.15, 0.03  # part of the samples that have several pictures, or none
 FOLLOW_UPS = 0.22           # part of the branches that are conversations

@@ -32,10 +32,10 @@ class Dialogue(NamedTuple):
 # Weights of the kinds, for one picture and for several. A kind that does not
 # fit the picture is drawn again.
 ONE = {
-    "name": 45, "list": 30, "groups": 7, "exist": 22, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 30, "relation": 12,
+    "name": 45, "list": 30, "groups": 7, "exist": 26, "colour": 9, "shape": 7, "size_most": 12, "size_compare": 30, "relation": 12,
     "relation_yes_no": 10, "neighbour": 14, "corner": 12, "corner_of": 12, "odd": 30, "count": 30, "count_all": 12, "count_colour": 44,
-    "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 18, "cannot_know": 7, "talk": 2.5}
-SEVERAL = {"same": 46, "changed": 85, "more": 36, "more_all": 10, "nth": 20, "which_shows": 16, "talk": 1}
+    "digit": 90, "read": 70, "read_number": 60, "read_price": 60, "print": 150, "cannot_absent": 30, "cannot_know": 7, "talk": 2.5}
+SEVERAL = {"same": 46, "changed": 85, "more": 36, "more_all": 10, "nth": 20, "which_shows": 26, "talk": 1}
 _ROWS = {
     "name": ("name",),
     "shapes": ("colour", "shape", "size_most", "size_compare", "relation", "relation_yes_no", "neighbour", "corner", "corner_of", "odd"),
