@@ -1,16 +1,15 @@
 """Forty questions of small talk, in words that the training's templates do not
 have, with the keys of the answers that count as right."""
 
-import re
-
 from answers import LANGUAGES
+from phrases.patterns import letters, matcher
 
 QUESTIONS = (
     ("en", "Hey, anybody in there?", ("hello",)),
     ("en", "So what kind of stuff can I get you to do?", ("able", "how")),
     ("en", "Where do you fall short?", ("unable",)),
     ("en", "If I send you a page from a novel, can you read it to me?", ("read", "unable")),
-    ("en", "would you manage to count twenty apples", ("count",)),
+    ("en", "whats the highest number you can count to", ("count",)),
     ("en", "Is it OK if I upload five images together?", ("pictures",)),
     ("en", "Can I also write to you in Spanish?", ("languages",)),
     ("en", "are you one of those huge AIs", ("size",)),
@@ -20,7 +19,7 @@ QUESTIONS = (
     ("en", "How sure can I be that what you tell me is correct?", ("trust",)),
     ("en", "Will anyone else get to see the photos I give you?", ("private",)),
     ("en", "If I correct you now, will you do better next time?", ("learn",)),
-    ("en", "do i need an expensive graphics card to run you", ("speed",)),
+    ("en", "Do I need a GPU to run you?", ("speed",)),
     ("en", "May I put you into an app that I sell?", ("licence",)),
     ("en", "cheers mate, much appreciated", ("thanks",)),
     ("en", "Wow, not bad for such a little thing!", ("praise",)),
@@ -34,7 +33,7 @@ QUESTIONS = (
     ("zh", "我用法语问你也可以吗？", ("languages",)),
     ("zh", "跟那些大模型比，你算大的吗", ("size",)),
     ("zh", "你学习用的图是从哪儿来的？", ("trained",)),
-    ("zh", "是哪个团队把你做出来的？", ("maker",)),
+    ("zh", "你是哪家公司开发的？", ("maker",)),
     ("zh", "一直回答问题，你会觉得累吗", ("human",)),
     ("zh", "你说的我能全信吗？", ("trust",)),
     ("zh", "我发的照片会不会被存下来？", ("private",)),
@@ -49,15 +48,16 @@ QUESTIONS = (
 )
 
 
-def _letters(text):
-    return re.sub(r"\W", "", text.lower())
+def _seen(words, key, text):
+    """Whether training may ask for the key in these words."""
+    return letters(text) in map(letters, words.templates["seen"][key]) or any(
+        matcher(pattern).fullmatch(letters(text)) for pattern in words.patterns.get(key, ()))
 
 
 def questions():
     """(language, question, answers that count as right)."""
     for language, text, keys in QUESTIONS:
         words, keys = LANGUAGES[language], [f"talk_{key}" for key in keys]
-        seen = {_letters(template) for key in keys for template in words.templates["seen"][key]}
-        if _letters(text) in seen:
+        if any(_seen(words, key, text) for key in keys):
             raise ValueError(f"training has seen {text!r}")
         yield language, text, [words.talk[key] for key in keys]
