@@ -31,7 +31,7 @@ def _cap(text):
 
 class English:
     name = "en"
-    templates = {"seen": en.SEEN, "unseen": en.UNSEEN}
+    templates = {"train": en.SEEN, "seen": en.SEEN, "unseen": en.UNSEEN}
     patterns = load("en")
     numbers = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     ordinals = ("first", "second", "third")
@@ -223,7 +223,7 @@ class English:
 
 class Chinese:
     name = "zh"
-    templates = {"seen": zh.SEEN, "unseen": zh.UNSEEN}
+    templates = {"train": zh.SEEN, "seen": zh.SEEN, "unseen": zh.UNSEEN}
     patterns = load("zh")
     numbers = ("没有", "一", "两", "三", "四", "五", "六", "七", "八", "九")
     ordinals = ("第一", "第二", "第三")

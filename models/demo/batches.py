@@ -364,7 +364,7 @@ def _parts():
 class Steps(torch.utils.data.Dataset):
     """Step i of a phase, the same whoever asks: seeded by (seed, phase, i)."""
 
-    def __init__(self, tokenizer, seed, phase, tiles, grid_tiles, room, split="train", phrasing="seen"):
+    def __init__(self, tokenizer, seed, phase, tiles, grid_tiles, room, split="train", phrasing="train"):
         self.tokenizer, self.seed, self.phase = tokenizer, seed, phase
         self.tiles, self.grid_tiles, self.room, self.split, self.phrasing = tiles, grid_tiles, room, split, phrasing
         self.pack = _parts()

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tokenizer import ADDED, VOCABULARY
+
 CONFIG = {
     "architectures": ["InternVLChatModel"],
     "model_type": "internvl_chat",
@@ -29,12 +31,12 @@ CONFIG = {
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
     "llm_config": {
-        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 2048, "hidden_size": 256,
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": VOCABULARY, "hidden_size": 256,
         "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "hidden_act": "silu",
         "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
         "rope_scaling": {"type": "dynamic", "rope_type": "dynamic", "factor": 2.0}, "tie_word_embeddings": False,
         "use_sliding_window": False, "sliding_window": None, "attention_dropout": 0.0, "initializer_range": 0.02,
-        "bos_token_id": 2017, "eos_token_id": 2019, "torch_dtype": "bfloat16", "use_cache": True},
+        "bos_token_id": VOCABULARY - len(ADDED), "eos_token_id": VOCABULARY - len(ADDED) + 2, "torch_dtype": "bfloat16", "use_cache": True},
     "vision_config": {
         "architectures": ["InternVisionModel"], "model_type": "intern_vit_6b", "hidden_size": 256, "intermediate_size": 1024,
         "num_hidden_layers": 7, "num_attention_heads": 4, "num_channels": 3, "image_size": 448, "patch_size": 14,

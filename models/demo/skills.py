@@ -69,8 +69,9 @@ def _say(language, found):
 
 
 def _template(rng, language, phrasing, key):
-    """A template of the key; half of what training asks with is made by its patterns."""
-    if phrasing == "seen" and key in language.patterns and rng.random() < 0.5:
+    """A template of the key; half of what training asks with is made by its patterns.
+    The evaluation asks with the same templates ("seen") or with others ("unseen")."""
+    if phrasing == "train" and key in language.patterns and rng.random() < 0.5:
         return expand(rng, rng.choice(language.patterns[key]))
     return rng.choice(language.templates[phrasing][key])
 
@@ -203,7 +204,7 @@ def _find(rng, facts, kind=None, tries=12, opening=False):
     return None
 
 
-def ask(rng, scenes, phrasing="seen", kind=None, language=None, style=None):
+def ask(rng, scenes, phrasing="train", kind=None, language=None, style=None):
     """A dialogue of one turn about the scenes (none to three), or None where
     the kind, or every kind drawn, does not fit."""
     words = LANGUAGES[language or ("en" if rng.random() < 0.5 else "zh")]
@@ -427,7 +428,7 @@ def _fresh(rng, facts, last):
     return found
 
 
-def converse(rng, scenes, phrasing="seen", turns=4, language=None):
+def converse(rng, scenes, phrasing="train", turns=4, language=None):
     """A conversation of two to `turns` turns, whose last question needs the
     history; None where none was found."""
     if not scenes:

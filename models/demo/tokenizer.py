@@ -24,7 +24,7 @@ ADDED = tuple((f"<|{word}|>", True) for word in (
     ("<tool_call>", False), ("</tool_call>", False)) + tuple((f"<|{word}|>", False) for word in (
         "fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name", "file_sep")) + tuple((word, True) for word in (
             "<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"))
-VOCABULARY = 2048  # all entries, the added ones included
+VOCABULARY = 3008  # all entries, the added ones included; as many as 24 MiB leave room for
 
 # So that ordinary text is not spelled byte by byte.
 GENERAL = """
@@ -66,17 +66,20 @@ def _corpus(seed):
     for _ in range(3):
         yield GENERAL
     yield (HERE.parent.parent / "LICENSE").read_text()
-    for _ in range(16000):
+    asked = set()
+    for _ in range(40000):
         draw = rng.random()
-        if draw < 0.1:
+        if draw < 0.2:
             pictures = ()
         elif draw < 0.3:
             pictures = skills.sample_set(rng, ((448, 448),) * 2, pack, "train")[1]
         else:
             pictures = (skills.sample(rng, rng.choice(skills.SCENES), 896, 896, pack),)
-        dialogue = skills.converse(rng, pictures, "seen") if pictures and rng.random() < 0.2 else skills.ask(rng, pictures)
+        dialogue = skills.converse(rng, pictures) if pictures and rng.random() < 0.2 else skills.ask(rng, pictures)
         for turn in dialogue.turns if dialogue else ():
-            yield "\n" + turn.question
+            if turn.question not in asked:  # common wordings count once, so that rarer words get an entry, too
+                asked.add(turn.question)
+                yield "\n" + turn.question
             yield turn.answer.replace(turn.spelled, "") if turn.spelled else turn.answer
 
 

@@ -304,7 +304,7 @@ def _modest(_):
 ROOM = {1: 144, 2: 288}  # tokens of conversations about one picture
 
 
-def loader(args, phase, start, stop, seed, split="train", phrasing="seen"):
+def loader(args, phase, start, stop, seed, split="train", phrasing="train"):
     tiles, grids = (args.tiles * 4, 0) if phase == 1 else (args.tiles, args.grid_tiles)
     data = batches.Steps(DemoTokenizer(HERE / "weights"), seed, phase, tiles, grids, ROOM[phase], split, phrasing)
     return torch.utils.data.DataLoader(data, batch_size=None, sampler=range(start, stop), num_workers=args.workers,
@@ -312,7 +312,7 @@ def loader(args, phase, start, stop, seed, split="train", phrasing="seen"):
                                        pin_memory=args.device == "cuda")
 
 
-def validate(args, learner, phase, steps, split="test", phrasing="seen"):
+def validate(args, learner, phase, steps, split="test", phrasing="train"):
     """{kind: (accuracy, branches)} of steps that training never sees. Gradients
     stay on: without them everything would compile anew."""
     table = collections.defaultdict(lambda: [0, 0])
@@ -346,7 +346,7 @@ def main():
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--prefetch", type=int, default=2)
     parser.add_argument("--snapshot", type=int, default=500, help="steps between two writings of the checkpoint")
-    parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of seen and unseen phrasings")
+    parser.add_argument("--validation", type=int, default=6, help="steps of validation at the end, each of phrasings of training and of unseen ones")
     parser.add_argument("--init", type=pathlib.Path, help="a model.pt to start from, where there is no checkpoint")
     parser.add_argument("--first-phase", type=int, default=1)
     parser.add_argument("--last-phase", type=int, default=2)
@@ -441,7 +441,7 @@ def main():
     if args.validation:
         optimiser.show("means")
         report = {}
-        for phrasing in ("seen", "unseen"):
+        for phrasing in ("train", "unseen"):
             table = report[phrasing] = validate(args, learner, 2, args.validation, "test", phrasing)
             say(f"{phrasing} phrasings")
             show_table(table, say)
