@@ -67,11 +67,11 @@ def _corpus(seed):
         yield GENERAL
     yield (HERE.parent.parent / "LICENSE").read_text()
     asked = set()
-    for _ in range(40000):
+    for _ in range(60000):
         draw = rng.random()
-        if draw < 0.2:
+        if draw < 0.4:
             pictures = ()
-        elif draw < 0.3:
+        elif draw < 0.5:
             pictures = skills.sample_set(rng, ((448, 448),) * 2, pack, "train")[1]
         else:
             pictures = (skills.sample(rng, rng.choice(skills.SCENES), 896, 896, pack),)
